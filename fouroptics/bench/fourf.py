@@ -1,0 +1,379 @@
+"""FourF: the 4f bench from its file, in two models of the same optics.
+
+``fourier`` takes the ideal transform of each lens; ``wave`` sends the light through free space, thin lenses and apertures.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fouroptics.bench.bench import Bench, Section
+from fouroptics.bench.elements import FreeSpace, Lens, Mask
+from fouroptics.bench.settings import FourFConfig, LensConfig
+from fouroptics.devices import panel
+from fouroptics.devices.camera import Camera
+from fouroptics.devices.panel import SLMConfig
+from fouroptics.devices.slm import SLM
+from fouroptics.errors import GeometryError
+from fouroptics.light.field import Field
+from fouroptics.light.grid import Grid
+from fouroptics.light.sources import axes
+from fouroptics.waves.transforms import fourier, square_pixels
+
+PLANES = ("input", "lens1", "fourier", "mask", "lens2", "camera")
+
+
+class PanelMasks(Protocol):
+    """Masks as grey levels (M, height, width) for a panel, such as a MaskSet."""
+
+    @property
+    def gray(self) -> NDArray[Any]:
+        """Grey levels (M, height, width)."""
+        ...
+
+    @property
+    def slm(self) -> SLMConfig:
+        """The panel that the levels are for."""
+        ...
+
+
+class FourF(nn.Module):
+    """A 4f bench: image display, lens, panel in the Fourier plane, lens, camera plane.
+
+    The field in the camera plane is the physical one, inverted: for an open panel ``o(x, y) = -(f1/f2) u(-x f1/f2, -y f1/f2)``, and
+    ``o.flip((-2, -1))`` on `image_grid` is the upright image.
+
+    Parameters
+    ----------
+    config : FourFConfig or mapping
+        The bench; a mapping is laid out as the bench file.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value of the mapping is wrong.
+
+    Examples
+    --------
+    >>> from fouroptics.bench.settings import EXAMPLE
+    >>> import tomllib
+    >>> bench = FourF(tomllib.loads(EXAMPLE))
+    >>> print(bench.fourier_grid)
+    500 x 500 samples of 8 um
+    """
+
+    def __init__(self, config: FourFConfig | Mapping[str, Any]) -> None:
+        super().__init__()
+        self.config = config if isinstance(config, FourFConfig) else FourFConfig.model_validate(config)
+        self.slm = SLM(self.config.panel)
+        self.camera = Camera(self.config.camera)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "FourF":
+        """Read a bench file; see `settings.EXAMPLE` for all its keys."""
+        return cls(FourFConfig.from_toml(path))
+
+    # ---- geometry -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def wavelength(self) -> float:
+        """Vacuum wavelength in metres."""
+        return self.config.light.wavelength
+
+    @property
+    def magnification(self) -> float:
+        """Size of the image over that of the input, f2/f1; the image is inverted."""
+        return self.config.lens2.focal_length / self.config.lens1.focal_length
+
+    @property
+    def input_grid(self) -> Grid:
+        """Pixels of the input display."""
+        return Grid(self.config.input.shape, (self.config.input.pitch, self.config.input.pitch))
+
+    @property
+    def band(self) -> float:
+        """Width of one band of the input in the Fourier plane, ``lambda f1 / pitch``, in panel pixels."""
+        scale = self.wavelength * self.config.lens1.focal_length
+        return scale / (self.config.input.pitch * self.config.panel.pitch)
+
+    @property
+    def fourier_grid(self) -> Grid:
+        """Panel pixels that the light passes: one band behind the iris, or the whole panel."""
+        shape, pitch = self.config.panel.shape, self.config.panel.pitch
+        if self.config.panel.iris == "band":
+            whole = round(self.band)
+            inside = whole if abs(self.band - whole) < 1e-6 else 2 * math.floor(self.band / 2) + 1
+            shape = (min(shape[0], inside), min(shape[1], inside))
+        offset = self.config.poses.panel
+        return Grid(shape, (pitch, pitch), (offset.y, offset.x))
+
+    @property
+    def image_grid(self) -> Grid:
+        """Where the camera reads the image of each input pixel; flipping both axes makes it upright."""
+        offset = self.config.poses.camera
+        return self.input_grid.inverted(self.magnification).shifted(offset.y, offset.x)
+
+    @property
+    def camera_grid(self) -> Grid:
+        """Camera pixels; a camera without a shape covers the image of the input. For even sizes the centre is one pixel off."""
+        camera, offset = self.config.camera, self.config.poses.camera
+        shape = camera.shape
+        if shape is None:
+            n = [math.ceil(side * self.magnification / camera.pitch - 1e-6) for side in self.input_grid.extent]
+            shape = (n[0], n[1])
+        return Grid(shape, (camera.pitch, camera.pitch)).inverted().shifted(offset.y, offset.x)
+
+    # ---- light --------------------------------------------------------------------------------------------------------------------
+
+    def illumination(self) -> Tensor:
+        """Amplitude of the beam on the input display, float64 (y, x), in sqrt(W)/m."""
+        light, grid = self.config.light, self.input_grid
+        if light.beam_radius is None:
+            height, width = grid.extent
+            return torch.full(grid.shape, math.sqrt(light.power / (height * width)), dtype=torch.float64)
+        y, x = axes(grid)
+        peak = math.sqrt(2 * light.power / math.pi) / light.beam_radius
+        return peak * torch.exp(-(y**2 + x**2) / light.beam_radius**2)
+
+    def encode(self, light: Tensor | Field) -> Field:
+        """Light behind the display: a field passes as it is, an image modulates the beam.
+
+        Parameters
+        ----------
+        light : torch.Tensor or Field
+            Grey values in [0, 1], (..., y, x), or a field on `input_grid`.
+
+        Raises
+        ------
+        GeometryError
+            If the shape or grid is not that of the display, or a grey value is outside [0, 1].
+        """
+        if isinstance(light, Field):
+            if light.grid != self.input_grid or light.wavelength != self.wavelength:
+                raise GeometryError(f"the field is on {light.grid}; the display of the bench has {self.input_grid}")
+            return light
+        if tuple(light.shape[-2:]) != self.input_grid.shape:
+            raise GeometryError(f"images {tuple(light.shape)} do not end in the shape of the display, {self.input_grid.shape}")
+        if not bool(((light >= 0) & (light <= 1)).all()):
+            raise GeometryError("image values must lie in [0, 1]; scale the image, or give a Field for signed input")
+        image = light if light.is_floating_point() else light.float()
+        coded = {
+            "amplitude": lambda g: g,
+            "intensity": torch.sqrt,
+            "phase": lambda g: torch.polar(torch.ones_like(g), math.pi * g),
+            "binary": lambda g: (g >= 0.5).to(g.dtype),
+        }[self.config.input.coding](image)
+        return Field(coded * self.illumination().to(image), self.input_grid, self.wavelength)
+
+    # ---- the bench ----------------------------------------------------------------------------------------------------------------
+
+    def forward(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
+        """Field in the camera plane.
+
+        Parameters
+        ----------
+        light : torch.Tensor or Field
+            Images in [0, 1] or a field on `input_grid`, (..., y, x); with channels (..., C, y, x).
+        masks : torch.Tensor or PanelMasks
+            Complex transmissions on `fourier_grid`: (fy, fx), (M, fy, fx) or, with channels, (M, C, fy, fx), taken as ideal samples; or
+            a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the diffraction of the pixels.
+        onto : Grid, optional
+            Where the field is wanted; left out, `camera_grid`.
+
+        Returns
+        -------
+        Field
+            (..., y, x), (..., M, y, x), or with channels (..., M, y, x) summed over C.
+        """
+        u, onto = self.encode(light), onto or self.camera_grid
+        parts = (self._back(_modulate(self._front(u, plane), mask), onto) for plane, mask in self._shown(masks, u.data.dtype))
+        total = next(parts)
+        for part in parts:
+            total = total.replace(data=total.data + part.data)
+        return total
+
+    def _shown(self, masks: Tensor | PanelMasks, dtype: torch.dtype) -> Iterator[tuple[Grid, Tensor]]:
+        """Planes and transmissions that add up to the panel: one for ideal samples, one for each node of a real pixel."""
+        plane = self.fourier_grid
+        if isinstance(masks, Tensor):
+            if tuple(masks.shape[-2:]) != plane.shape:
+                raise GeometryError(f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {plane.shape}")
+            yield plane, masks.to(dtype)
+            return
+        mine = self.config.panel
+        for name in ("shape", "pitch", "bits", "grey"):
+            if getattr(masks.slm, name) != getattr(mine, name):
+                raise GeometryError(
+                    f"the masks are for a panel with {name} = {getattr(masks.slm, name)}, the bench has {getattr(mine, name)}; "
+                    "compile them for this bench, or take the bench they were made for"
+                )
+        phase = panel.realised(torch.from_numpy(self.crop(masks.gray).astype(np.float64)), mine.bits, mine.grey)
+        phasor = torch.polar(torch.ones_like(phase), phase)
+        for node in self.slm.nodes():
+            shifted = plane.shifted(node.offset[0] * mine.pitch, node.offset[1] * mine.pitch)
+            yield shifted, (node.active * phasor + node.dead * self.slm.dead).to(dtype)
+
+    def crop(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """Part of panel frames (..., height, width) that `fourier_grid` covers."""
+        rows, columns = (
+            slice(n // 2 - m // 2, n // 2 - m // 2 + m)
+            for n, m in zip(self.config.panel.shape, self.fourier_grid.shape, strict=True)
+        )
+        return frames[..., rows, columns]
+
+    def _front(self, u: Field, plane: Grid) -> Field:
+        """From the display to the Fourier plane."""
+        if self.config.model == "wave":
+            display = self._display(u)
+            return self._arm(display, self.config.lens1, plane)(display)
+        return _lens_transform(u, self.config.lens1.focal_length, plane).modulate(self.pixel_spectrum(plane))
+
+    def _back(self, u: Field, onto: Grid) -> Field:
+        """From behind the mask to the camera plane."""
+        if self.config.model == "wave":
+            return self._arm(u, self.config.lens2, onto)(u)
+        return _lens_transform(u, self.config.lens2.focal_length, onto)
+
+    def _display(self, u: Field) -> Field:
+        """The display as the wave model samples it: square pixels three times finer."""
+        if self.config.input.pixel == "point":
+            return u
+        shape, pitch = self.config.input.shape, self.config.input.pitch
+        return Field(square_pixels(u.data, 3), Grid((6 * shape[0], 6 * shape[1]), (pitch / 3, pitch / 3)), self.wavelength)
+
+    def _arm(self, u: Field, lens: LensConfig, onto: Grid) -> Bench:
+        """Free space, lens, free space: the lens plane is as large and as fine as the geometry of both ends asks for."""
+        f = lens.focal_length
+        ends = [max(abs(c) + e / 2 for c, e in zip(g.center, g.extent, strict=True)) for g in (u.grid, onto)]
+        half = 1.1 * sum(ends)
+        pitch = 0.8 * self.wavelength * f / (2 * (half + max(ends)))
+        n = 2 * math.ceil(half / pitch)
+        middle = Grid((n, n), (pitch, pitch))
+        return Bench([("space", FreeSpace(f, middle)), ("lens", Lens(f, lens.diameter)), ("focus", FreeSpace(f, onto))])
+
+    # ---- looking inside -----------------------------------------------------------------------------------------------------------
+
+    def at(self, plane: str, light: Tensor | Field, masks: Tensor | None = None, onto: Grid | None = None) -> Field:
+        """Field in a plane of the bench: ``input``, ``lens1``, ``fourier`` (before the mask), ``mask`` (behind it), ``lens2``, ``camera``.
+
+        The planes of the lenses exist in the wave model only; planes from ``mask`` on need the masks as a complex tensor.
+        """
+        if plane not in PLANES:
+            raise GeometryError(f"no plane {plane!r}; known: {', '.join(PLANES)}")
+        u = self.encode(light)
+        if plane == "input":
+            return u
+        if plane in ("lens1", "lens2") and self.config.model != "wave":
+            raise GeometryError(f"plane {plane!r} does not exist in the model 'fourier', whose lenses are ideal; set model = 'wave'")
+        if plane == "lens1":
+            display = self._display(u)
+            return self._arm(display, self.config.lens1, self.fourier_grid).at("lens", display)
+        before = self._front(u, self.fourier_grid)
+        if plane == "fourier":
+            return before
+        if masks is None:
+            raise GeometryError(f"plane {plane!r} lies behind the panel: give the masks")
+        behind = _modulate(before, masks.to(before.data.dtype))
+        if plane == "mask":
+            return behind
+        onto = onto or self.camera_grid
+        return self._arm(behind, self.config.lens2, onto).at("lens", behind) if plane == "lens2" else self._back(behind, onto)
+
+    def section(
+        self, light: Tensor | Field, mask: Tensor, planes: Sequence[float] | int = 81, y: NDArray[np.float64] | None = None
+    ) -> Section:
+        """Light along the bench in the y-z plane, by the wave model, for one image (y, x) and one mask (fy, fx)."""
+        u, plane = self._display(self.encode(light)), self.fourier_grid
+        first = self._arm(u, self.config.lens1, plane)
+        height, width = self.camera_grid.extent
+        pixel = 2 * self.config.panel.pitch  # a picture needs no finer camera
+        image = Grid((round(height / pixel), round(width / pixel)), (pixel, pixel))
+        second = self._arm(u.replace(data=mask, grid=plane), self.config.lens2, image)
+        behind = [(f"{name}2", element) for name, element in second.elements.items()]
+        whole = Bench([*first.elements.items(), ("mask", Mask(mask.to(u.data.dtype))), *behind])
+        stops = np.linspace(0, whole.length, planes).tolist() if isinstance(planes, int) else planes
+        return whole.section(u, stops, y)
+
+    def psf(self, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
+        """Field in the camera plane of one input pixel of amplitude 1 sqrt(W)/m on the axis."""
+        point = torch.zeros(self.input_grid.shape, dtype=torch.complex128)
+        point[self.input_grid.shape[0] // 2, self.input_grid.shape[1] // 2] = 1
+        return self(Field(point, self.input_grid, self.wavelength), masks, onto)
+
+    def kernel(self, masks: Tensor | PanelMasks, tiles: Sequence[tuple[int, int]] = ((0, 0),)) -> Tensor:
+        """Response of the bench as kernels in torch cross-correlation order: the exact reduction of a shift-invariant bench.
+
+        Upright and without the factor ``-f1/f2``, ``image[m] = sum_D kernel[D] u[m + D]`` for every displacement D that an image can use.
+
+        Parameters
+        ----------
+        masks : torch.Tensor or PanelMasks
+            (M, fy, fx) on `fourier_grid`, or a MaskSet.
+        tiles : sequence of tuple of int
+            Centres (y, x) of windows in the camera plane, in image pixels from the axis.
+
+        Returns
+        -------
+        torch.Tensor
+            complex128 (M, T, 2 ny - 1, 2 nx - 1).
+
+        Raises
+        ------
+        GeometryError
+            In the wave model, which is not shift-invariant.
+        """
+        if self.config.model != "fourier":
+            raise GeometryError("the wave model is not shift-invariant, it has no kernel; call bench(images, masks)")
+        (ny, nx), pitch = self.config.input.shape, self.config.input.pitch
+        scale = self.wavelength * self.config.lens1.focal_length
+        offset = self.config.poses.camera
+        windows = [
+            Grid(
+                (2 * ny - 1, 2 * nx - 1),
+                (pitch, pitch),
+                (ty * pitch + offset.y / self.magnification, tx * pitch + offset.x / self.magnification),
+            )
+            for ty, tx in tiles
+        ]
+        total = torch.zeros((), dtype=torch.complex128)
+        for plane, mask in self._shown(masks, torch.complex128):
+            seen = mask * self.pixel_spectrum(plane)
+            total = total + torch.stack([fourier(seen, plane, window, scale) for window in windows], -3)
+        return total * (self.input_grid.spacing[0] * self.fourier_grid.spacing[0] / scale) ** 2
+
+    def pixel_spectrum(self, plane: Grid | None = None) -> Tensor:
+        """What an input pixel does to its own spectrum in the Fourier plane: 1 for points, sinc sinc for squares; float64 (fy, fx)."""
+        plane = plane or self.fourier_grid
+        y, x = axes(plane)
+        if self.config.input.pixel == "point":
+            return torch.ones_like(y * x)
+        unit = self.config.input.pitch / (self.wavelength * self.config.lens1.focal_length)
+        return torch.sinc(y * unit) * torch.sinc(x * unit)
+
+
+def _lens_transform(field: Field, focal_length: float, onto: Grid) -> Field:
+    """`fourier_lens` without its warning: pixels do send light beyond one period, and the iris decides what counts."""
+    scale = field.wavelength * focal_length
+    data = fourier(field.data, field.grid, onto, scale) * complex(0, -field.grid.cell / scale)
+    return field.replace(data=data, grid=onto)
+
+
+def _modulate(field: Field, mask: Tensor) -> Field:
+    """Multiply fields (..., y, x) by masks (y, x) or (M, y, x), or sum (..., C, y, x) over C for masks (M, C, y, x)."""
+    data = field.data
+    if mask.ndim == 2:
+        return field.modulate(mask)
+    if mask.ndim == 3:
+        return field.replace(data=data.unsqueeze(-3) * mask)
+    if mask.ndim != 4 or data.ndim < 3 or data.shape[-3] != mask.shape[1]:
+        raise GeometryError(
+            f"masks {tuple(mask.shape)} and images {tuple(data.shape)} do not fit: masks (M, fy, fx) take images (..., y, x), masks "
+            "(M, C, fy, fx) take images (..., C, y, x)"
+        )
+    return field.replace(data=torch.einsum("...cyx,mcyx->...myx", data, mask))

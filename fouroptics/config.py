@@ -1,0 +1,142 @@
+"""The base of everything that is read from a file: frozen, with unit strings, and with errors that name the remedy.
+
+In a file a length is a string with a unit; a bare number is refused there. In Python a bare float is SI.
+"""
+
+import difflib
+import json
+import math
+import tomllib
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from fouroptics import units
+from fouroptics.errors import ConfigError, FourOpticsError
+
+_depth: ContextVar[int] = ContextVar("_depth", default=0)
+
+
+def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer]:
+    def read(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            try:
+                return units.parse(value, kind)
+            except FourOpticsError as error:
+                raise ValueError(str(error)) from None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{value!r} is not a {kind}; write a string such as {units.show(8e-6, kind)!r}")
+        if info.context == "file":
+            raise ValueError(f"the bare number {value} has no unit; write a string such as {units.show(8e-6, kind)!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a finite {kind}")
+        return float(value)
+
+    return BeforeValidator(read), PlainSerializer(lambda value: units.show(value, kind, 12), when_used="json")
+
+
+Length = Annotated[float, *_quantity("length")]
+Power = Annotated[float, *_quantity("power")]
+Time = Annotated[float, *_quantity("time")]
+Angle = Annotated[float, *_quantity("angle")]
+Positive = Field(gt=0)
+Shape = tuple[Annotated[int, Field(ge=1, le=100_000)], Annotated[int, Field(ge=1, le=100_000)]]
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> str:
+    """One line a mistake: the key, the value, the remedy."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or model.__name__
+        if item["type"] == "extra_forbidden":
+            known = _keys(model, item["loc"][:-1])
+            close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+            lines.append(f"{key} = {item['input']!r}: unknown key; {remedy}")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: missing; add it")
+        else:
+            lines.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        nested = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((t for t in nested if isinstance(t, type) and issubclass(t, BaseModel)), model)
+    return list(model.model_fields)
+
+
+class FileConfig(BaseModel):
+    """Base of all configurations; unknown keys are errors, values are frozen.
+
+    Raises
+    ------
+    ConfigError
+        On a wrong key or value; the message has one line for each mistake.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _readable_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        depth = _depth.get()
+        token = _depth.set(depth + 1)
+        try:
+            return handler(data)
+        except ValidationError as error:
+            if depth:  # the outermost model knows the whole path
+                raise
+            raise ConfigError(_explain(cls, error)) from None
+        finally:
+            _depth.reset(token)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read a TOML file; lengths, powers, times and angles must carry their unit.
+
+        Raises
+        ------
+        ConfigError
+            If the file is missing, is no TOML, or holds a wrong key or value.
+        """
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: not a TOML file ({error})") from None
+        try:
+            return cls.model_validate(data, context="file")
+        except ConfigError as error:
+            raise ConfigError(f"{path}:\n{error}") from None
+
+    def to_toml(self) -> str:
+        """Write the configuration as TOML text that `from_toml` reads back to an equal one."""
+        data = self.model_dump(mode="json", exclude_none=True)
+        tables = {key: value for key, value in data.items() if isinstance(value, dict)}
+        lines = [f"{key} = {_toml(value)}" for key, value in data.items() if key not in tables]
+        for name, table in tables.items():
+            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        return "\n".join(lines).strip() + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers, booleans and lists are the same in TOML

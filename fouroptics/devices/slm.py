@@ -1,0 +1,138 @@
+"""SLM: what a real phase panel does to the phase it is asked for."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fouroptics.devices import panel
+from fouroptics.devices.panel import SLMConfig
+from fouroptics.errors import GeometryError
+from fouroptics.light.grid import Grid, Pair
+
+
+@dataclass(frozen=True)
+class PixelNode:
+    """A point of the quadrature over one pixel.
+
+    Attributes
+    ----------
+    offset : tuple of float
+        Position (y, x) from the pixel centre in pixel pitches.
+    active, dead : float
+        Share of the pixel's area that the point stands for: modulating, and not.
+    """
+
+    offset: Pair
+    active: float
+    dead: float
+
+
+class SLM(nn.Module):
+    """A phase-only panel: 2**bits levels over 2 pi, and the light that its dead area leaves undiffracted.
+
+    Parameters
+    ----------
+    config : SLMConfig
+        The panel's data sheet.
+
+    Examples
+    --------
+    >>> slm = SLM(SLMConfig.preset("generic-1080p-8um"))
+    >>> slm.levels(torch.tensor([0.0, math.pi]))
+    tensor([255, 127], dtype=torch.uint8)
+    """
+
+    def __init__(self, config: SLMConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def grid(self) -> Grid:
+        """Pixel centres of the panel about its own centre."""
+        return Grid(self.config.shape, (self.config.pitch, self.config.pitch))
+
+    def levels(self, phase: Tensor) -> Tensor:
+        """Grey level of each pixel for a phase in rad; uint8 up to 8 bits, else uint16. See `panel.levels`."""
+        dtype = torch.uint8 if self.config.bits <= 8 else torch.uint16
+        return panel.levels(phase.detach(), self.config.bits, self.config.grey).to(dtype)
+
+    def realised(self, phase: Tensor) -> Tensor:
+        """Phase that the panel shows when asked for `phase`, in [0, 2 pi); the gradient passes straight through."""
+        levels = panel.levels(phase.detach(), self.config.bits, self.config.grey)
+        shown = panel.realised(levels, self.config.bits, self.config.grey).to(phase.dtype)
+        return phase + (shown - phase.detach())
+
+    def forward(self, phase: Tensor) -> Tensor:
+        """One complex number per pixel, ``F exp(i phi') + r (1 - F) exp(i phi0)``.
+
+        Exact for light near the axis; farther out the pixel's own diffraction counts, see `nodes` and `expand`.
+
+        Parameters
+        ----------
+        phase : torch.Tensor
+            Phase in rad, (..., y, x), any range.
+
+        Returns
+        -------
+        torch.Tensor
+            Complex transmission (..., y, x); the gradient with respect to the phase ignores the rounding to levels.
+        """
+        fill = self.config.fill_factor
+        return fill * _phasor(self.realised(phase)) + (1 - fill) * self.dead
+
+    @property
+    def dead(self) -> complex:
+        """Complex amplitude of the light from the area between the pixels."""
+        r, phase = self.config.dead_amplitude, self.config.dead_phase
+        return complex(r * math.cos(phase), r * math.sin(phase))
+
+    def nodes(self, order: int = 3) -> list[PixelNode]:
+        """Gauss-Legendre points over the square active area of side sqrt(F), to integrate light over a pixel.
+
+        With `order` points an axis the integral of a wave that turns by ``2 pi nu`` across a pixel is right to 6e-6 for
+        ``nu <= 1/4`` (order 3). The gap between the pixels is carried by the same points, to third order.
+        """
+        side = math.sqrt(self.config.fill_factor)
+        points, weights = np.polynomial.legendre.leggauss(order)
+        position, active = points * side / 2, weights * side / 2
+        moments = [0.5**k / (k + 1) * (1 - k % 2) for k in range(order)]  # of a whole pixel: 1, 0, 1/12, ...
+        whole = np.linalg.solve(np.vander(position, increasing=True).T, moments)
+        return [
+            PixelNode(
+                (float(position[i]), float(position[j])),
+                float(active[i] * active[j]),
+                float(whole[i] * whole[j] - active[i] * active[j]),
+            )
+            for i in range(order)
+            for j in range(order)
+        ]
+
+    def expand(self, phase: Tensor, n: int) -> Tensor:
+        """Sub-pixels of the panel, n x n a pixel, each the area-weighted sum of its modulating and its dead part.
+
+        Parameters
+        ----------
+        phase : torch.Tensor
+            Phase in rad, (..., y, x).
+        n : int
+            Sub-pixels an axis.
+
+        Returns
+        -------
+        torch.Tensor
+            Complex transmission (..., n y, n x) with pitch / n; its mean over a pixel is ``slm(phase)``.
+        """
+        if n < 1:
+            raise GeometryError(f"n = {n}: give at least one sub-pixel an axis")
+        side = math.sqrt(self.config.fill_factor)
+        covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
+        active = (covered[:, None] * covered[None, :]).to(phase.dtype).repeat(phase.shape[-2], phase.shape[-1])
+        shown = self.realised(phase).repeat_interleave(n, -2).repeat_interleave(n, -1)
+        return active * _phasor(shown) + (1 - active) * self.dead
+
+
+def _phasor(phase: Tensor) -> Tensor:
+    return torch.polar(torch.ones_like(phase), phase)

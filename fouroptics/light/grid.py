@@ -1,0 +1,99 @@
+"""Grid: where the samples lie, in plain numbers. Imports no torch."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fouroptics.errors import GeometryError
+from fouroptics.units import show
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular plane of samples; sample i of an axis lies at ``(i - n//2) * d + center``.
+
+    Frozen and hashable, so a decision about sampling never touches a tensor and kernels can be cached by grid.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Samples (ny, nx).
+    spacing : float or tuple of float
+        Distance between samples (dy, dx) in metres.
+    center : tuple of float
+        Position (y, x) of sample n//2 in metres.
+
+    Raises
+    ------
+    GeometryError
+        If a size is not a positive whole number or a length is not finite and positive.
+
+    Examples
+    --------
+    >>> g = Grid((4, 5), (8e-6, 8e-6))
+    >>> g.coordinates()[0] * 1e6
+    array([-16.,  -8.,   0.,   8.])
+    """
+
+    shape: tuple[int, int]
+    spacing: Pair
+    center: Pair = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        spacing = (self.spacing, self.spacing) if isinstance(self.spacing, int | float) else self.spacing
+        for name, pair in (("shape", self.shape), ("spacing", spacing), ("center", self.center)):
+            if len(pair) != 2:
+                raise GeometryError(f"{name} = {pair!r}: give two numbers, (y, x)")
+        if any(n != int(n) or n < 1 for n in self.shape):
+            raise GeometryError(f"shape = {self.shape!r}: both sizes must be whole numbers of at least 1")
+        if not all(math.isfinite(d) and d > 0 for d in spacing):
+            raise GeometryError(f"spacing = {spacing!r}: both must be finite and positive, in metres")
+        if not all(math.isfinite(c) for c in self.center):
+            raise GeometryError(f"center = {self.center!r}: both must be finite, in metres")
+        object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
+        object.__setattr__(self, "spacing", (float(spacing[0]), float(spacing[1])))
+        object.__setattr__(self, "center", (float(self.center[0]), float(self.center[1])))
+
+    @property
+    def extent(self) -> Pair:
+        """Height and width n * d, in metres."""
+        return self.shape[0] * self.spacing[0], self.shape[1] * self.spacing[1]
+
+    @property
+    def cell(self) -> float:
+        """Area dy * dx of a sample, in square metres."""
+        return self.spacing[0] * self.spacing[1]
+
+    def coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sample positions (y, x) in metres: two float64 arrays of lengths ny and nx."""
+        y, x = (
+            (np.arange(n) - n // 2) * d + c for n, d, c in zip(self.shape, self.spacing, self.center, strict=True)
+        )
+        return y, x
+
+    def frequencies(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Spatial frequencies (fy, fx) in cycles per metre, centred: sample i is ``(i - n//2) / (n d)``."""
+        fy, fx = ((np.arange(n) - n // 2) / (n * d) for n, d in zip(self.shape, self.spacing, strict=True))
+        return fy, fx
+
+    def shifted(self, dy: float, dx: float) -> "Grid":
+        """Return the same grid moved by (dy, dx) metres."""
+        return replace(self, center=(self.center[0] + dy, self.center[1] + dx))
+
+    def inverted(self, magnification: float = 1.0) -> "Grid":
+        """Return the grid on which the samples fall after inversion through the axis: ``-magnification * position``, in rising order.
+
+        Flipping both axes of an array on it gives the upright image, with no roll: for even n its centre is one sample off.
+        """
+        spacing = (magnification * self.spacing[0], magnification * self.spacing[1])
+        off = [d * (1 - n % 2) - magnification * c for n, d, c in zip(self.shape, spacing, self.center, strict=True)]
+        return Grid(self.shape, spacing, (off[0], off[1]))
+
+    def __str__(self) -> str:
+        (ny, nx), (dy, dx) = self.shape, self.spacing
+        pitch = show(dx, "length", 4) if dy == dx else f"{show(dy, 'length', 4)} x {show(dx, 'length', 4)}"
+        return f"{ny} x {nx} samples of {pitch}"

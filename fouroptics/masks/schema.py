@@ -1,0 +1,291 @@
+"""Layout of a mask file, as a table: which arrays and attributes a `MaskSet` becomes, and back. Knows no HDF5."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from fouroptics.devices.panel import SLMConfig, realised
+from fouroptics.errors import BundleError
+from fouroptics.masks.maskset import COLUMNS, MaskSet
+
+FORMAT = "fouroptics-masks"
+VERSION = "1.0.0"
+
+#: Fixed datasets: dtype ("S" text, "u" the panel's whole numbers), shape and unit.
+#: M masks, panel H x W, L levels, K kernels of k x k taps.
+DATASETS: dict[str, tuple[str, str, str]] = {
+    "/entry/title": ("S", "", ""),
+    "/entry/masks/phase": ("<f4", "M H W", "rad"),
+    "/entry/masks/gray": ("u", "M H W", "1"),
+    "/entry/masks/index": ("<i4", "M", "1"),
+    "/entry/masks/y": ("<f8", "H", "um"),
+    "/entry/masks/x": ("<f8", "W", "um"),
+    **{f"/entry/kernels/{name}": column for name, column in COLUMNS.items()},
+    "/entry/kernels/encoding": ("S", "", ""),
+    "/entry/kernels/layout": ("S", "", ""),
+    "/entry/slm/model": ("S", "", ""),
+    "/entry/slm/technology": ("S", "", ""),
+    "/entry/slm/height": ("<i4", "", "1"),
+    "/entry/slm/width": ("<i4", "", "1"),
+    "/entry/slm/pitch_y": ("<f8", "", "m"),
+    "/entry/slm/pitch_x": ("<f8", "", "m"),
+    "/entry/slm/bitdepth": ("<i4", "", "1"),
+    "/entry/slm/fill_factor": ("<f8", "", "1"),
+    "/entry/slm/dead_amplitude": ("<f8", "", "1"),
+    "/entry/slm/dead_phase": ("<f8", "", "rad"),
+    "/entry/slm/gray_convention": ("S", "", ""),
+    "/entry/slm/verified": ("|b1", "", ""),
+    "/entry/slm/source": ("S", "", ""),
+    "/entry/slm/orientation/fliplr": ("|b1", "", ""),
+    "/entry/slm/orientation/flipud": ("|b1", "", ""),
+    "/entry/slm/orientation/rot90": ("<i4", "", "1"),
+    "/entry/slm/lut/gamma": ("<f8", "L", "2pi"),
+    "/entry/slm/lut/levels": ("<u2", "L", "1"),
+    "/entry/slm/lut/source": ("S", "", ""),
+    "/entry/fiducial/gray": ("u", "H W", "1"),
+}
+
+#: Whole frames: one chunk a mask, packed.
+FRAMES = ("/entry/masks/phase", "/entry/masks/gray", "/entry/fiducial/gray")
+
+#: Units of the instrument's numbers, SI as in code. Whole numbers that are not listed are counts, in "1".
+INSTRUMENT_UNITS: dict[str, str] = {
+    **dict.fromkeys(("beam/incident_wavelength", "beam/bandwidth", "beam/beam_waist"), "m"),
+    "beam/power": "W",
+    **dict.fromkeys(("optics/f1", "optics/f2", "optics/diameter1", "optics/diameter2", "optics/input_pitch"), "m"),
+    **dict.fromkeys(("optics/magnification", "optics/na", "optics/pixel_fill"), "1"),
+    **dict.fromkeys(("detector/x_pixel_size", "detector/y_pixel_size"), "m"),
+    "detector/count_time": "s",
+    "detector/mean_photons": "1",
+    "detector/reference": "1",
+    **dict.fromkeys(("detector/emva/K", "detector/emva/QE", "detector/emva/sigma_d"), "1"),
+    "detector/emva/full_well": "1",
+    "detector/emva/dark_current": "1/s",
+}
+_INSTRUMENT = "/entry/instrument/"
+_CLASSES = {
+    "/": "NXroot",
+    "/entry": "NXentry",
+    "/entry/masks": "NXdata",
+    "/entry/instrument": "NXinstrument",
+    "/entry/instrument/beam": "NXbeam",
+    "/entry/instrument/detector": "NXdetector",
+    "/entry/provenance": "NXprocess",
+}
+
+
+#: Where each field of the panel's configuration is kept; its shape is in height and width.
+PANEL = {
+    "name": "model",
+    "pitch": "pitch_x",
+    "bits": "bitdepth",
+    "fill_factor": "fill_factor",
+    "dead_amplitude": "dead_amplitude",
+    "dead_phase": "dead_phase",
+    "grey": "gray_convention",
+    "verified": "verified",
+    "source": "source",
+}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A file as plain Python: arrays by dataset path, attributes by the path of a group or dataset."""
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def tree(masks: MaskSet, keep_phase: bool = True) -> Tree:
+    """Lay out a mask set, all but its hashes.
+
+    Raises
+    ------
+    BundleError
+        If the instrument holds a number without a known unit, a text that UTF-8 cannot hold, or SOURCE_DATE_EPOCH is
+        no number of seconds.
+    """
+    provenance = {key: item for key, item in masks.provenance.items() if key != "created"}
+    groups = {"/"}
+    arrays = {
+        "/entry/title": _text(f"{len(masks)} masks, {len(masks.kernels)} kernels, {masks.slm.name}"),
+        "/entry/masks/gray": masks.gray,
+        **{f"/entry/kernels/{name}": getattr(masks.kernels, name) for name in COLUMNS},
+        "/entry/kernels/encoding": _text(masks.encoding),
+        "/entry/kernels/layout": _text(masks.layout),
+        **{f"/entry/slm/{key}": _array(getattr(masks.slm, name)) for name, key in PANEL.items()},
+        "/entry/slm/height": np.array(masks.slm.shape[0], "<i4"),
+        "/entry/slm/width": np.array(masks.slm.shape[1], "<i4"),
+        "/entry/slm/bitdepth": np.array(masks.slm.bits, "<i4"),
+        "/entry/fiducial/gray": fiducial(masks.slm),
+        **derived(masks.slm, len(masks)),
+        **_flat("/entry/instrument", masks.instrument, groups),
+        **_flat("/entry/provenance", provenance, groups),
+    }
+    if keep_phase:
+        arrays["/entry/masks/phase"] = masks.phase
+    groups |= {path[:end] for path in arrays for end in range(1, len(path)) if path[end] == "/"}
+    attributes: dict[str, dict[str, Any]] = {path: {"NX_class": _CLASSES.get(path, "NXcollection")} for path in groups}
+    attributes |= {path: _units(path, array) for path, array in arrays.items()}
+    attributes["/"] |= _origin(masks.provenance)
+    attributes["/entry"]["default"] = "masks"
+    signals = {"signal": "phase", "auxiliary_signals": ["gray"]} if keep_phase else {"signal": "gray"}
+    attributes["/entry/masks"] |= {**signals, "axes": ["index", "y", "x"]}
+    grey = {"bitdepth": masks.slm.bits, "gray_convention": masks.slm.grey, "includes_correction": False}
+    attributes["/entry/masks/gray"] |= grey
+    return Tree(arrays, attributes)
+
+
+def seal(tree: Tree) -> None:
+    """Add the hashes: ``sha256`` of each dataset, ``manifest_sha256`` of all attributes and so of all datasets."""
+    for path, array in tree.arrays.items():
+        tree.attributes[path]["sha256"] = digest(array)
+    tree.attributes["/"]["manifest_sha256"] = manifest(tree)
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of the array's bytes in C order, little-endian."""
+    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return hashlib.sha256(plain.reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def manifest(tree: Tree) -> str:
+    """SHA-256 of the sorted lines ``["path", "name", value]`` (JSON) of all attributes but the manifest itself."""
+    lines = [
+        json.dumps([path, name, value])
+        for path, attributes in tree.attributes.items()
+        for name, value in attributes.items()
+        if name != "manifest_sha256"
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def unit(path: str) -> str | None:
+    """Unit of a number in the file, None where the layout fixes none."""
+    return DATASETS[path][2] if path in DATASETS else INSTRUMENT_UNITS.get(path.removeprefix(_INSTRUMENT))
+
+
+def content(tree: Tree) -> dict[str, Any]:
+    """Return what a complete tree holds: the fields of a `MaskSet`, with kernels as a dict of columns.
+
+    ``phase`` is None where the file has none.
+
+    Raises
+    ------
+    ConfigError
+        If the panel's fields are no `SLMConfig`.
+    """
+    arrays, root = tree.arrays, tree.attributes["/"]
+    panel = {name: _value(arrays[f"/entry/slm/{key}"]) for name, key in PANEL.items()}
+    panel["shape"] = tuple(_value(arrays[f"/entry/slm/{side}"]) for side in ("height", "width"))
+    return {
+        "phase": arrays.get("/entry/masks/phase"),
+        "gray": arrays["/entry/masks/gray"],
+        "kernels": {name: arrays[f"/entry/kernels/{name}"] for name in COLUMNS},
+        "slm": SLMConfig(**panel),
+        "instrument": _nested("/entry/instrument", tree),
+        "provenance": _nested("/entry/provenance", tree) | {key: root[key] for key in ("created",) if key in root},
+        "encoding": _value(arrays["/entry/kernels/encoding"]),
+        "layout": _value(arrays["/entry/kernels/layout"]),
+    }
+
+
+def derived(slm: SLMConfig, count: int) -> dict[str, np.ndarray]:
+    """Arrays that follow from the panel and from the number of masks: axes, grey table, orientation."""
+    (height, width), grey = slm.shape, np.arange(2**slm.bits)
+    return {
+        "/entry/masks/index": np.arange(count, dtype="<i4"),
+        "/entry/masks/y": (np.arange(height) - height // 2) * (slm.pitch * 1e6),
+        "/entry/masks/x": (np.arange(width) - width // 2) * (slm.pitch * 1e6),
+        "/entry/slm/technology": _text("lcos"),
+        "/entry/slm/pitch_y": np.array(slm.pitch),
+        "/entry/slm/orientation/fliplr": np.array(False),
+        "/entry/slm/orientation/flipud": np.array(False),
+        "/entry/slm/orientation/rot90": np.array(0, "<i4"),
+        "/entry/slm/lut/gamma": realised(grey, slm.bits, slm.grey) / (2 * np.pi),
+        "/entry/slm/lut/levels": grey.astype("<u2"),
+        "/entry/slm/lut/source": _text("linear"),
+    }
+
+
+def fiducial(slm: SLMConfig) -> np.ndarray:
+    """Return a grey mask (H, W) with a letter F, half a turn of phase, that no flip or rotation leaves the same."""
+    height, width = slm.shape
+    gray = np.zeros(slm.shape, np.uint8 if slm.bits <= 8 else np.uint16)
+    top, left, stroke, ink = height // 8, width // 8, max(1, min(height, width) // 12), 2 ** (slm.bits - 1)
+    gray[top : height - top, left : left + stroke] = ink
+    gray[top : top + stroke, left : left + width // 2] = ink
+    gray[height // 2 - stroke : height // 2, left : left + width // 3] = ink
+    return gray
+
+
+def _origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Root attributes; the clock is never asked, so that the same masks make the same file."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    created = provenance.get("created")
+    if epoch is not None:
+        try:
+            created = datetime.fromtimestamp(int(epoch), UTC).isoformat()
+        except (ValueError, OverflowError, OSError):
+            raise BundleError(f"SOURCE_DATE_EPOCH = {epoch!r}: give whole seconds since 1970, or unset it") from None
+    if created is not None and not isinstance(created, str):
+        raise BundleError(f"provenance/created = {created!r}: give an ISO 8601 text")
+    try:
+        version = metadata.version("fouroptics")
+    except metadata.PackageNotFoundError:
+        version = "unknown"
+    origin = {"default": "entry", "file_format": FORMAT, "schema_version": VERSION}
+    origin |= {"creator": "fouroptics", "creator_version": version}
+    return origin if created is None else origin | {"created": created}
+
+
+def _units(path: str, array: np.ndarray) -> dict[str, Any]:
+    if array.dtype.kind in "Sb":
+        return {}
+    known = unit(path)
+    if known is None and array.dtype.kind == "f" and path.startswith(_INSTRUMENT):
+        remedy = f"add it to INSTRUMENT_UNITS or use one of {', '.join(INSTRUMENT_UNITS)}"
+        raise BundleError(f"instrument/{path.removeprefix(_INSTRUMENT)}: no unit is known for it; {remedy}")
+    return {"units": known or "1"}
+
+
+def _flat(prefix: str, nested: Mapping[str, Any], groups: set[str]) -> dict[str, np.ndarray]:
+    groups.add(prefix)
+    arrays: dict[str, np.ndarray] = {}
+    for key, item in nested.items():
+        path = f"{prefix}/{key}"
+        arrays |= _flat(path, item, groups) if isinstance(item, Mapping) else {path: _array(item)}
+    return arrays
+
+
+def _nested(prefix: str, tree: Tree) -> dict[str, Any]:
+    names = [path[len(prefix) + 1 :] for path in sorted(tree.attributes) if path.startswith(f"{prefix}/")]
+    paths = {name: f"{prefix}/{name}" for name in names if "/" not in name}
+    return {
+        name: _value(tree.arrays[path]) if path in tree.arrays else _nested(path, tree) for name, path in paths.items()
+    }
+
+
+def _array(value: Any) -> np.ndarray:
+    array = np.array(value)
+    return _text(value) if array.dtype.kind == "U" else array
+
+
+def _text(value: Any) -> np.ndarray:
+    """Encode a text, or a list of them, as fixed-length UTF-8."""
+    try:
+        array = np.char.encode(np.array(value), "utf-8")
+    except UnicodeEncodeError:
+        raise BundleError(f"{value!r}: not a text that UTF-8 can hold; take the half characters out") from None
+    return array.astype(f"S{max(1, array.dtype.itemsize)}")
+
+
+def _value(array: np.ndarray) -> Any:
+    return (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array).tolist()

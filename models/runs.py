@@ -1,0 +1,162 @@
+"""The run folder: what a training leaves for evaluation, for the mask compiler and for the report.
+
+    run.json     recipe, seed, versions, commit, accuracies on the validation images
+    metrics.csv  one row for each epoch of each network
+    model.pt     the distilled student; alone.pt, teacher.pt: the others
+    kernels.npz  `kernels`, its merged kernels (outputs, 1, k, k) float64: what `fouroptics masks make` reads
+
+A checkpoint is a dict of plain types and tensors: state_dict, config, kernels (None for a teacher).
+"""
+
+import csv
+import io
+import json
+import os
+import pickle
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from fouroptics.errors import FourOpticsError
+from models.student import Student, StudentConfig
+from models.teacher import Teacher, TeacherConfig
+
+PACKAGES = ("fouroptics", "torch", "numpy")
+Network = TypeVar("Network", Student, Teacher)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all: to ``.partial`` beside it, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def save_checkpoint(path: Path, network: Student | Teacher) -> None:
+    """Write weights, configuration and (of a student) merged kernels; `load_student` and `load_teacher` read them."""
+    checkpoint = {
+        "state_dict": {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+        "config": network.config.model_dump(mode="json"),
+        "kernels": network.collapse().cpu() if isinstance(network, Student) else None,
+    }
+    file = io.BytesIO()
+    torch.save(checkpoint, file)
+    write_whole(path, file.getvalue())
+
+
+def load_student(path: str | Path) -> Student:
+    """Load the student of a checkpoint, on the CPU and in eval mode.
+
+    Raises
+    ------
+    FourOpticsError
+        If the file is missing or is no checkpoint of a student.
+    """
+    return _load(Path(path), lambda config: Student(StudentConfig.model_validate(config)), "student")
+
+
+def load_teacher(path: str | Path) -> Teacher:
+    """Load the teacher of a checkpoint, on the CPU and in eval mode; errors as `load_student`."""
+    return _load(Path(path), lambda config: Teacher(TeacherConfig.model_validate(config)), "teacher")
+
+
+def _load(path: Path, make: Callable[[Any], Network], what: str) -> Network:
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        network = make(checkpoint["config"])
+        network.load_state_dict(checkpoint["state_dict"])
+    except OSError as error:
+        raise FourOpticsError(f"{path}: cannot be read ({error.strerror}); models.train writes it") from None
+    except (EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, FourOpticsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FourOpticsError(f"{path}: not the checkpoint of a {what} ({reason})") from None
+    return network.eval()
+
+
+def save_kernels(path: Path, student: Student) -> None:
+    """Write `kernels`, the merged kernels (outputs, 1, k, k) float64, as an npz file."""
+    file = io.BytesIO()
+    np.savez(file, kernels=student.collapse().cpu().numpy())
+    write_whole(path, file.getvalue())
+
+
+def save_metrics(path: Path, history: Mapping[str, list[dict[str, float]]]) -> None:
+    """Write the history of each network as CSV, with the columns model, epoch, loss, accuracy, validation, seconds."""
+    file = io.StringIO(newline="")
+    rows = csv.writer(file)
+    rows.writerow(["model", "epoch", "loss", "accuracy", "validation", "seconds"])
+    for name, epochs in history.items():
+        for row in epochs:
+            shares = [f"{row[key]:.6f}" for key in ("loss", "accuracy", "validation")]
+            rows.writerow([name, int(row["epoch"]), *shares, f"{row['seconds']:.3f}"])
+    write_whole(path, file.getvalue().encode())
+
+
+def save_run(
+    folder: Path,
+    recipe: dict[str, Any],
+    seed: int,
+    networks: Mapping[str, Student | Teacher],
+    history: Mapping[str, list[dict[str, float]]],
+    dataset: str,
+) -> None:
+    """Write the run folder; run.json last, so that a folder with one is complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    recipe : dict
+        As JSON can hold it.
+    seed : int
+        Of the run.
+    networks : mapping
+        "distilled" becomes model.pt and kernels.npz, any other NAME.pt.
+    history : mapping
+        Of `models.train.fit`, by the same names.
+    dataset : str
+        Its name.
+    """
+    for name, network in networks.items():
+        save_checkpoint(folder / ("model.pt" if name == "distilled" else f"{name}.pt"), network)
+    student = networks["distilled"]
+    if not isinstance(student, Student):
+        raise FourOpticsError(f"'distilled' is a {type(student).__name__}; a run is about a Student")
+    save_kernels(folder / "kernels.npz", student)
+    save_metrics(folder / "metrics.csv", history)
+    run = {
+        "dataset": dataset,
+        "seed": seed,
+        "recipe": recipe,
+        "validation": {name: epochs[-1]["validation"] for name, epochs in history.items()},
+        "electronic_macs": student.electronic_macs(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+    }
+    write_whole(folder / "run.json", (json.dumps(run, indent=2) + "\n").encode())
+
+
+def commit() -> str | None:
+    """Ask git for the commit of this checkout, with ``-dirty`` if files differ; None outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.check_output(command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.decode().strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

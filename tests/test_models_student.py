@@ -1,0 +1,156 @@
+"""The student: its stack is linear and merges exactly; its controls cost no more than it does."""
+
+import doctest
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import models.controls
+import models.student
+from fouroptics.errors import ConfigError, FourOpticsError
+from models.controls import DigitalNet, HeadOnly, controls, plain_lens
+from models.macs import count_macs
+from models.student import Student, StudentConfig, merge
+from models.teacher import Teacher, TeacherConfig
+from models.train import build
+
+FRONTS = ["stack", "free", "delta", "random"]
+
+
+def student(seed: int = 0, **config: Any) -> Student:
+    return build(lambda: Student(StudentConfig(**config)), seed)
+
+
+def images(count: int = 3, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.rand(count, 28, 28, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_collapse_is_the_stack(front: str):
+    net, x = student(front=front), images(dtype=torch.float64)
+    kernels = net.collapse()
+    assert kernels.shape == (16, 1, 9, 9)
+    assert kernels.dtype == torch.float64
+    assert not kernels.requires_grad
+    merged = F.conv2d(x.unsqueeze(1), kernels, padding=4)
+    torch.testing.assert_close(merged, net.run_stack(x), rtol=0, atol=1e-10)
+    torch.testing.assert_close(net.amplitude(x.float()).double(), merged, rtol=0, atol=1e-4)
+
+
+def test_merge_of_layers_of_other_sizes():
+    stack = [torch.randn(shape, dtype=torch.float64) for shape in ((3, 2, 5, 5), (4, 3, 1, 1), (2, 4, 2, 2))]
+    x = torch.randn(1, 2, 12, 12, dtype=torch.float64)
+    merged = merge(stack)
+    assert merged.shape == (2, 2, 6, 6)
+    y = x
+    for weights in stack:
+        y = F.conv2d(y, weights)
+    torch.testing.assert_close(F.conv2d(x, merged), y, rtol=0, atol=1e-10)
+
+
+def test_cross_correlation_order():
+    net = student(front="delta", outputs=1, pool=1)
+    net.get_buffer("fixed").zero_()[0, 0, 4, 6] = 1  # two taps to the right of the middle
+    x = images()
+    torch.testing.assert_close(net.amplitude(x)[:, 0, :, :-2], x[:, :, 2:])
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_front_end_is_linear(front: str):
+    net = student(front=front)
+    x, y = images(dtype=torch.float64).chunk(3)[:2]
+    torch.testing.assert_close(
+        net.run_stack(0.3 * x - 2 * y), 0.3 * net.run_stack(x) - 2 * net.run_stack(y), rtol=0, atol=1e-12
+    )
+    x, y = x.float(), y.float()
+    torch.testing.assert_close(
+        net.amplitude(0.3 * x - 2 * y), 0.3 * net.amplitude(x) - 2 * net.amplitude(y), rtol=0, atol=1e-4
+    )
+
+
+def test_gradient_reaches_each_layer_of_the_stack():
+    net = student()
+    net(images()).square().sum().backward()
+    assert len(net.stack) == 4
+    for weights in net.stack:
+        assert weights.grad is not None
+        assert weights.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("front", ["delta", "random"])
+def test_fixed_kernels_do_not_learn_and_are_saved(front: str):
+    net = student(front=front)
+    assert not net.kernels().requires_grad
+    assert "fixed" in net.state_dict()
+    assert all(name.startswith(("normalise", "head")) for name, _ in net.named_parameters())
+
+
+def test_delta_is_a_plain_lens():
+    x = images()
+    torch.testing.assert_close(student(front="delta").amplitude(x), x.unsqueeze(1).expand(-1, 16, -1, -1))
+
+
+def test_readouts():
+    amplitude = torch.randn(2, 16, 28, 28)
+    torch.testing.assert_close(student().detect(amplitude), amplitude**2)
+    assert student(readout="reference_pair").detect(amplitude) is amplitude
+
+
+def test_classify_is_what_forward_does_after_the_camera():
+    net, x = student().eval(), images()
+    torch.testing.assert_close(net(x), net.classify(net.run_stack(x) ** 2), rtol=1e-3, atol=1e-3)
+    assert net(x).shape == (3, 10)
+
+
+def test_weights_come_from_the_seed():
+    state = torch.random.get_rng_state()
+    first, again, other = student(0), student(0), student(1)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert torch.equal(first.kernels(), again.kernels())
+    assert not torch.equal(first.kernels(), other.kernels())
+
+
+def test_macs_by_hand():
+    assert student().electronic_macs() == 16 * 49 * 64 + 64 * 10
+    assert count_macs(nn.Conv2d(3, 8, 5, stride=2, padding=2), torch.zeros(1, 3, 28, 28)) == 14 * 14 * 8 * 3 * 25
+    teacher = Teacher(TeacherConfig())
+    assert teacher.macs() == 784 * 16 * 9 + 196 * 32 * 16 * 9 + 1568 * 128 + 1280
+    assert teacher.training
+
+
+@pytest.mark.parametrize("hidden", [16, 64, 128])
+def test_controls_cost_no_more_than_the_student(hidden: int):
+    config = StudentConfig(hidden=hidden)
+    budget = Student(config).electronic_macs()
+    for name, make in controls(config).items():
+        control = make()
+        macs = control.electronic_macs() if isinstance(control, Student) else None
+        macs = control.macs() if isinstance(control, HeadOnly | DigitalNet) else macs
+        assert macs is not None
+        assert (0.9 if hidden > 16 else 0.6) * budget < macs <= budget, name
+        assert control(images()).shape == (3, 10)
+
+
+def test_plain_lens_has_the_head_of_the_student():
+    lens = Student(plain_lens(StudentConfig()))
+    assert lens.collapse().shape == (1, 1, 9, 9)
+    assert lens.electronic_macs() == student().electronic_macs()
+    assert lens.config.pool == 1
+
+
+def test_wrong_configurations():
+    with pytest.raises(FourOpticsError, match="pooled by 5"):
+        student(pool=5)
+    with pytest.raises(ConfigError, match="front"):
+        student(front="lens")
+    with pytest.raises(FourOpticsError, match="leave"):
+        DigitalNet(StudentConfig(), budget=20_000)
+
+
+def test_examples():
+    for module in (models.student, models.controls):
+        assert doctest.testmod(module, extraglobs={"torch": torch}).attempted
+        assert not doctest.testmod(module, extraglobs={"torch": torch}).failed

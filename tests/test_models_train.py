@@ -1,0 +1,220 @@
+"""Distillation, the training loop, the run folder and the command."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Categorical, kl_divergence
+from typer.testing import CliRunner
+
+from fouroptics.config import FileConfig
+from fouroptics.errors import ConfigError, FourOpticsError
+from models import train
+from models.data import Dataset, fashion_subset
+from models.distill import kd_loss
+from models.runs import load_student, load_teacher, save_checkpoint, save_run
+from models.student import Student, StudentConfig
+from models.teacher import Teacher, TeacherConfig
+from models.train import FitConfig, RecipeConfig, accuracy, build, fit, logits, progress_bar
+
+SMALL = StudentConfig(outputs=4, width=4, hidden=8)
+QUICK = FitConfig(epochs=2, batch=64)
+RECIPES = sorted(Path("models/recipes").resolve().glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def few() -> Dataset:
+    whole = fashion_subset()
+    return Dataset("few", whole.classes, whole.train.first(300), whole.validation.first(100), whole.test.first(100))
+
+
+def trained(dataset: Dataset, seed: int, first: int = 0, **options: Any) -> tuple[Student, train.History]:
+    net = build(lambda: Student(SMALL), first)
+    return net, fit(net, dataset, QUICK, seed=seed, **options)
+
+
+def test_kd_loss_by_hand():
+    student, teacher = torch.tensor([[0.0, math.log(3)]]), torch.tensor([[math.log(3), 0.0]])
+    kl = 0.75 * math.log(3) + 0.25 * math.log(1 / 3)  # of (3/4, 1/4) from (1/4, 3/4)
+    ce = -math.log(0.25)
+    loss = kd_loss(student, teacher, torch.tensor([0]), temperature=1, alpha=0.3)
+    assert loss.item() == pytest.approx(0.3 * kl + 0.7 * ce, rel=1e-6)
+    hot = kd_loss(2 * student, 2 * teacher, torch.tensor([0]), temperature=2, alpha=1)
+    assert hot.item() == pytest.approx(4 * kl, rel=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1, 4])
+def test_kd_loss_is_the_divergence_of_torch(temperature: float):
+    student, teacher = torch.randn(2, 7, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(7)
+    soft = [Categorical(logits=scores / temperature) for scores in (teacher, student)]
+    expected = temperature**2 * kl_divergence(*soft).mean()
+    torch.testing.assert_close(kd_loss(student, teacher, labels, temperature, alpha=1), expected)
+    only = kd_loss(student, teacher, labels, temperature, alpha=0)
+    torch.testing.assert_close(only, torch.nn.functional.cross_entropy(student, labels))
+
+
+def test_kd_loss_does_not_teach_the_teacher():
+    student, teacher = torch.randn(3, 10, requires_grad=True), torch.randn(3, 10, requires_grad=True)
+    kd_loss(student, teacher, torch.arange(3), 2, 0.5).backward()
+    assert student.grad is not None
+    assert teacher.grad is None
+
+
+def test_teacher_is_frozen_and_in_eval_mode(few: Dataset):
+    teacher = build(lambda: Teacher(TeacherConfig(width=4, hidden=8)), 0).train()
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    taught = logits(teacher, few.train.images, batch=70)
+    assert not taught.requires_grad
+    assert teacher.training  # left as it was
+    trained(few, 0, teacher_logits=taught)
+    for name, tensor in teacher.state_dict().items():
+        assert torch.equal(tensor, before[name])  # running means too
+    torch.testing.assert_close(taught, teacher.eval()(few.train.images).detach())
+
+
+def test_fit_is_reproducible_and_seeded(few: Dataset):
+    taught = torch.randn(300, 10, generator=torch.Generator().manual_seed(0))
+    runs = [trained(few, seed, first, teacher_logits=taught) for seed, first in ((0, 0), (0, 0), (1, 0), (0, 1))]
+    states = [net.state_dict() for net, _ in runs]
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+    for other in states[2:]:
+        assert not torch.equal(states[0]["stack.0"], other["stack.0"])
+    same = [[{k: v for k, v in row.items() if k != "seconds"} for row in history] for _, history in runs]
+    assert same[0] == same[1] != same[2]
+
+
+def test_fit_leaves_the_global_generator_alone(few: Dataset):
+    state = torch.random.get_rng_state()
+    trained(few, 0)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_fit_learns_and_reports(few: Dataset):
+    net = build(lambda: Student(SMALL), 0)
+    with progress_bar() as progress:
+        history = fit(net, few, FitConfig(epochs=8, rate=1e-2, batch=50), seed=0, progress=progress, label="net")
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert history[-1]["loss"] < 0.6 * history[0]["loss"]
+    assert history[-1]["validation"] == accuracy(net, few.validation) > 0.5
+    assert not net.training
+    task = progress.tasks[0]
+    assert (task.finished, task.description, task.fields["accuracy"]) == (True, "net", history[-1]["validation"])
+
+
+def test_fit_does_not_touch_the_test_part(few: Dataset):
+    class NoTest(SimpleNamespace):
+        @property
+        def test(self) -> None:
+            raise AssertionError("fit looked at the test images")
+
+    blind = NoTest(name="blind", classes=few.classes, train=few.train, validation=few.validation)
+    trained(cast(Dataset, blind), 0)
+    with pytest.raises(AssertionError):
+        blind.test  # noqa: B018
+
+
+def test_fit_says_when_it_diverges(few: Dataset):
+    with pytest.raises(FourOpticsError, match=r"student: the loss is nan in epoch 1; lower rate = 0.003"):
+        trained(few, 0, teacher_logits=torch.full((300, 10), math.nan), label="student")
+
+
+def test_checkpoint_round_trip(few: Dataset, tmp_path: Path):
+    net, _ = trained(few, 0)
+    save_checkpoint(tmp_path / "model.pt", net)
+    plain = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert set(plain) == {"state_dict", "config", "kernels"}
+    assert plain["config"] == SMALL.model_dump()
+    assert torch.equal(plain["kernels"], net.collapse())
+    again = load_student(tmp_path / "model.pt")
+    assert again.config == SMALL
+    assert torch.equal(logits(again, few.test.images), logits(net, few.test.images))
+
+
+def test_checkpoints_that_are_wrong(tmp_path: Path):
+    path = tmp_path / "model.pt"
+    with pytest.raises(FourOpticsError, match=r"model.pt: cannot be read"):
+        load_student(path)
+    save_checkpoint(path, Teacher(TeacherConfig(width=4, hidden=8)))
+    assert load_teacher(path).config.hidden == 8
+    with pytest.raises(FourOpticsError, match="not the checkpoint of a student"):
+        load_student(path)
+    for content in (b"", b"not a checkpoint", path.read_bytes()[:1000]):
+        path.write_bytes(content)
+        with pytest.raises(FourOpticsError, match="not the checkpoint of a teacher"):
+            load_teacher(path)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, Student(SMALL))
+    before = path.read_bytes()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(path, Student(SMALL))
+    assert path.read_bytes() == before
+
+
+def test_run_folder(few: Dataset, tmp_path: Path):
+    recipe = RecipeConfig(
+        teacher=TeacherConfig(width=4, hidden=8), student=SMALL, teacher_training=QUICK, training=QUICK
+    )
+    result = train.train(recipe, few, seed=3)
+    folder = tmp_path / "runs" / "few"
+    save_run(folder, recipe.model_dump(mode="json"), 3, result.networks(), result.history, "few")
+    files = {"run.json", "metrics.csv", "model.pt", "alone.pt", "teacher.pt", "kernels.npz"}
+    assert {path.name for path in folder.iterdir()} == files
+    run = json.loads((folder / "run.json").read_text())
+    assert RecipeConfig.model_validate(run["recipe"]) == recipe
+    assert (run["seed"], run["dataset"], run["electronic_macs"]) == (3, "few", 4 * 49 * 8 + 80)
+    assert run["validation"]["distilled"] == accuracy(load_student(folder / "model.pt"), few.validation)
+    assert run["versions"]["torch"] == torch.__version__
+    with np.load(folder / "kernels.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["kernels"], result.distilled.collapse().numpy())
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["epoch"]) for row in rows[::2]] == [
+        (name, "1") for name in ("teacher", "alone", "distilled")
+    ]
+    assert result.history["alone"] != result.history["distilled"]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_are_short_and_valid(path: Path):
+    assert RecipeConfig.from_toml(path).training.epochs
+    assert len(path.read_text().splitlines()) <= 30
+    assert issubclass(RecipeConfig, FileConfig)
+
+
+def test_recipe_with_a_typo(tmp_path: Path):
+    (tmp_path / "r.toml").write_text("[training]\nepoch = 3\n")
+    with pytest.raises(ConfigError, match=r"training.epoch = 3: unknown key; did you mean 'epochs'"):
+        RecipeConfig.from_toml(tmp_path / "r.toml")
+
+
+def test_command(few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import typer
+
+    app = typer.Typer()
+    app.command()(train.main)
+    monkeypatch.setattr(train, "fashion_subset", lambda: few)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text("[student]\nwidth = 4\n[teacher_training]\nepochs = 1\n[training]\nepochs = 1\n")
+    arguments = [str(recipe), "--seed", "5", "-o", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["seed"] == 5
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 1
+    assert "holds a run already" in again.output
