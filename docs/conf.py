@@ -13,7 +13,7 @@ copyright = f"2026, {author}"
 version = release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "_templates", "examples"]
+exclude_patterns = ["_build", "_templates", "examples", "**/sg_execution_times.rst"]
 templates_path = ["_templates"]
 default_role = "literal"
 nitpicky = True
@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
 ]
 
 autodoc_member_order = "bysource"
-autodoc_default_options = {"no-value": True, "exclude-members": "model_config"}
+autodoc_default_options = {"exclude-members": "model_config"}
 autodoc_typehints_format = "short"
 autosummary_generate = True
 numpydoc_show_class_members = False

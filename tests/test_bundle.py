@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,7 +18,8 @@ from test_maskset import mask_set
 from fouroptics.devices.panel import SLMConfig, levels, realised
 from fouroptics.errors import BundleError
 from fouroptics.masks import bundle, schema
-from fouroptics.masks.maskset import MaskSet
+
+Damage = Callable[[Any], object]
 
 
 @pytest.fixture
@@ -27,13 +29,17 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
+def opened(path: Path, mode: str = "r") -> Any:
+    return h5py.File(path, mode)
+
+
 def codes(path: Path) -> set[str]:
     return {finding.code for finding in bundle.verify(path)}
 
 
 def reseal(path: Path) -> None:
     """Make all hashes right again after a change, as another program would that writes such files."""
-    with h5py.File(path, "r+") as file:
+    with opened(path, "r+") as file:
         tree = schema.Tree()
         list(bundle._attributes(file, "/", tree))
         list(bundle._walk(file, tree))
@@ -43,7 +49,7 @@ def reseal(path: Path) -> None:
         file.attrs["manifest_sha256"] = np.bytes_(tree.attributes["/"]["manifest_sha256"])
 
 
-def swap_in(file: h5py.File, name: str, array: object, **filters: object) -> None:
+def swap_in(file: Any, name: str, array: Any, **filters: Any) -> None:
     """Replace a dataset, its attributes kept."""
     attributes = dict(file[name].attrs)
     del file[name]
@@ -79,7 +85,7 @@ def test_without_phase(tmp_path: Path, bits: int) -> None:
     back = bundle.load(tmp_path / "a.h5")
     assert np.array_equal(back.gray, masks.gray)
     assert np.array_equal(back.phase, realised(masks.gray, bits).astype(np.float32))
-    with h5py.File(tmp_path / "a.h5") as file:
+    with opened(tmp_path / "a.h5") as file:
         assert "phase" not in file["entry/masks"]
         assert file["entry/masks"].attrs["signal"] == b"gray"
 
@@ -101,7 +107,7 @@ def test_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_layout_for_other_programs(path: Path) -> None:
     masks = mask_set()
-    with h5py.File(path) as file:
+    with opened(path) as file:
         entry = file[file.attrs["default"].decode()]
         data = entry[entry.attrs["default"].decode()]
         assert [node.attrs["NX_class"] for node in (file, entry, data)] == [b"NXroot", b"NXentry", b"NXdata"]
@@ -124,7 +130,7 @@ def test_layout_for_other_programs(path: Path) -> None:
     assert set(np.unique(fiducial)) == {0, 128}
 
 
-def _bare(node: h5py.Group | h5py.Dataset) -> bool:
+def _bare(node: Any) -> bool:
     """Tell whether a dataset has no hash, is a number without unit, or has variable-length content."""
     if isinstance(node, h5py.Group):
         return "NX_class" not in node.attrs
@@ -143,16 +149,16 @@ def test_unknown_unit_is_refused_before_writing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def _attribute(name: str, key: str, value: object) -> Callable[[h5py.File], None]:
+def _attribute(name: str, key: str, value: object) -> Damage:
     return lambda file: file[name].attrs.__setitem__(key, value)
 
 
-def _put(name: str, array: object, **filters: object) -> Callable[[h5py.File], None]:
+def _put(name: str, array: object, **filters: object) -> Damage:
     return lambda file: swap_in(file, name, array, **filters)
 
 
-def _change(name: str, index: object, value: object) -> Callable[[h5py.File], None]:
-    def change(file: h5py.File) -> None:
+def _change(name: str, index: Any, value: object) -> Damage:
+    def change(file: Any) -> None:
         data = np.array(file[name][()])
         data[index] = value
         file[name][...] = data
@@ -160,10 +166,10 @@ def _change(name: str, index: object, value: object) -> Callable[[h5py.File], No
     return change
 
 
-def _both(name: str, index: object, value: float) -> Callable[[h5py.File], None]:
+def _both(name: str, index: Any, value: float) -> Damage:
     """Change a phase and the grey level with it."""
 
-    def change(file: h5py.File) -> None:
+    def change(file: Any) -> None:
         _change("entry/masks/phase", index, value)(file)
         gray = levels(file["entry/masks/phase"][()], 8)
         file["entry/masks/gray"][...] = np.nan_to_num(gray).astype(np.uint8)
@@ -171,15 +177,15 @@ def _both(name: str, index: object, value: float) -> Callable[[h5py.File], None]
     return change
 
 
-def _link(name: str, link: object) -> Callable[[h5py.File], None]:
-    return lambda file: (file.__delitem__(name), file.__setitem__(name, link)) and None
+def _link(name: str, link: object) -> Damage:
+    return lambda file: (file.__delitem__(name), file.__setitem__(name, link))
 
 
-def _external(file: h5py.File) -> None:
+def _external(file: Any) -> None:
     swap_in(file, "entry/masks/y", None, shape=(48,), dtype="<f8", external=[("raw.bin", 0, 48 * 8)])
 
 
-def _virtual(file: h5py.File) -> None:
+def _virtual(file: Any) -> None:
     attributes = dict(file["entry/masks/y"].attrs)
     del file["entry/masks/y"]
     layout = h5py.VirtualLayout((48,), "<f8")
@@ -188,13 +194,13 @@ def _virtual(file: h5py.File) -> None:
     file["entry/masks/y"].attrs.update(attributes)
 
 
-def _loop(file: h5py.File) -> None:
+def _loop(file: Any) -> None:
     file["entry/masks/again"] = file["entry"]
 
 
 WIDE = np.zeros((3, 48, 65), np.uint8)
 #: one defect, the hashes made right afterwards: only the rule itself can find it
-DEFECTS: list[tuple[str, Callable[[h5py.File], None]]] = [
+DEFECTS: list[tuple[str, Damage]] = [
     ("F-FORMAT", _attribute("/", "file_format", np.bytes_("other"))),
     ("F-FORMAT", lambda file: file.attrs.__delitem__("file_format")),
     ("F-VERSION", _attribute("/", "schema_version", np.bytes_("2.0.0"))),
@@ -223,7 +229,7 @@ DEFECTS: list[tuple[str, Callable[[h5py.File], None]]] = [
     ("F-FINITE", _change("entry/kernels/weight", (1, 0, 0), np.inf)),
     ("F-FINITE", _change("entry/instrument/optics/f1", (), np.nan)),
     ("F-PHASE", _both("phase", (1, 2, 3), -0.001)),
-    ("F-PHASE", _both("phase", (1, 2, 3), np.float32(2 * np.pi))),
+    ("F-PHASE", _both("phase", (1, 2, 3), 2 * np.pi)),
     ("F-LEVELS", _change("entry/masks/gray", (2, 0, 0), 77)),
     ("F-LEVELS", _put("entry/slm/gray_convention", np.bytes_("direct"))),
     ("F-KERNELS", _change("entry/kernels/mask", 0, 3)),
@@ -247,26 +253,26 @@ DEFECTS: list[tuple[str, Callable[[h5py.File], None]]] = [
     ("F-SIZE", _put("entry/masks/phase", None, shape=(3, 10**7, 10**7), dtype="<f4", chunks=(1, 64, 64))),
     ("F-SIZE", _put("entry/masks/phase", None, shape=(3, 48, 64), dtype="<f4")),
     ("F-SIZE", _put("entry/masks/y", np.zeros(48), chunks=(10**5,), maxshape=(None,))),
-    ("F-SIZE", lambda file: [file.create_group(f"entry/g{i}") for i in range(bundle.MAX_OBJECTS)] and None),
+    ("F-SIZE", lambda file: [file.create_group(f"entry/g{i}") for i in range(bundle.MAX_OBJECTS)]),
     ("F-DTYPE", _attribute("/", "long", np.zeros(bundle.MAX_ATTRIBUTE + 1, "i1"))),
 ]
 
 
 @pytest.mark.parametrize(("code", "damage"), DEFECTS, ids=[f"{i}-{code}" for i, (code, _) in enumerate(DEFECTS)])
-def test_defect_is_found(path: Path, code: str, damage: Callable[[h5py.File], None]) -> None:
-    with h5py.File(path, "r+") as file:
+def test_defect_is_found(path: Path, code: str, damage: Damage) -> None:
+    with opened(path, "r+") as file:
         damage(file)
     reseal(path)
     found = bundle.verify(path)
     assert code in {finding.code for finding in found}, found
     assert not {"F-HASH", "F-MANIFEST", "F-FILE"} & {finding.code for finding in found}
-    with pytest.raises(BundleError, match="masks.h5"):
+    with pytest.raises(BundleError, match=r"masks\.h5: "):
         bundle.load(path)
 
 
 def test_high_grey_level_is_found(tmp_path: Path) -> None:
     bundle.save(tmp_path / "a.h5", mask_set(slm={"bits": 10}), keep_phase=False)
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
+    with opened(tmp_path / "a.h5", "r+") as file:
         _change("entry/masks/gray", (0, 0, 0), 1024)(file)
     reseal(tmp_path / "a.h5")
     assert codes(tmp_path / "a.h5") == {"F-GREY"}
@@ -283,18 +289,16 @@ def test_high_grey_level_is_found(tmp_path: Path) -> None:
             {"F-MANIFEST"},
             lambda file: file.create_group("entry/more").attrs.__setitem__("NX_class", np.bytes_("NXlog")),
         ),
-        ({"F-MANIFEST"}, lambda file: (file.move("entry/kernels/error", "x"), _swap(file)) and None),
+        ({"F-MANIFEST"}, lambda file: (file.move("entry/kernels/error", "x"), _swap(file))),
     ],
 )
-def test_change_without_new_hashes_is_found(
-    path: Path, expected: set[str], damage: Callable[[h5py.File], None]
-) -> None:
-    with h5py.File(path, "r+") as file:
+def test_change_without_new_hashes_is_found(path: Path, expected: set[str], damage: Damage) -> None:
+    with opened(path, "r+") as file:
         damage(file)
     assert codes(path) == expected
 
 
-def _swap(file: h5py.File) -> None:
+def _swap(file: Any) -> None:
     """Exchange two datasets of the same kind, each with its own right hash."""
     file.move("entry/kernels/efficiency", "entry/kernels/error")
     file.move("x", "entry/kernels/efficiency")
@@ -316,7 +320,7 @@ def test_truncation_is_found(path: Path) -> None:
 
 
 def test_damaged_frame_is_found_and_the_rest_is_read(path: Path) -> None:
-    with h5py.File(path) as file:
+    with opened(path) as file:
         chunk = file["entry/masks/phase"].id.get_chunk_info(1)
     damaged = bytearray(path.read_bytes())
     damaged[chunk.byte_offset + chunk.size // 2] ^= 1
@@ -338,7 +342,7 @@ def test_bit_flips_are_found_or_harmless(path: Path) -> None:
 
 
 def test_newer_minor_warns(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
+    with opened(path, "r+") as file:
         file.attrs["schema_version"] = np.bytes_("1.9.3")
         file["entry/new"] = 1
         file["entry/new"].attrs["units"] = np.bytes_("1")
@@ -350,7 +354,7 @@ def test_newer_minor_warns(path: Path) -> None:
 
 
 def test_other_patch_is_silent(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
+    with opened(path, "r+") as file:
         file.attrs["schema_version"] = np.bytes_("1.0.7")
     reseal(path)
     with warnings.catch_warnings(action="error"):
@@ -358,7 +362,7 @@ def test_other_patch_is_silent(path: Path) -> None:
 
 
 def test_other_major_is_refused(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
+    with opened(path, "r+") as file:
         file.attrs["schema_version"] = np.bytes_("2.0.0")
         del file["entry"]
     assert codes(path) == {"F-VERSION"}

@@ -1,1 +1,15 @@
+"""How it is put together.
 
+========  ===================================================================
+elements  free space, lens, lens transform, mask, as Modules
+bench     Bench: any sequence, with a look inside anywhere
+settings  the bench file: its sections and keys
+fourf     FourF: the 4f bench from its file, in two models
+check     what a bench has against what it needs, as a table
+readout   frames, and the numbers that a network wants
+========  ===================================================================
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

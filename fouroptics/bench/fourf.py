@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fouroptics.bench.bench import Bench, Section
+from fouroptics.bench.check import Row, check
 from fouroptics.bench.elements import FreeSpace, Lens, Mask
 from fouroptics.bench.settings import FourFConfig, LensConfig
 from fouroptics.devices import panel
@@ -87,47 +88,28 @@ class FourF(nn.Module):
         return self.config.light.wavelength
 
     @property
-    def magnification(self) -> float:
-        """Size of the image over that of the input, f2/f1; the image is inverted."""
-        return self.config.lens2.focal_length / self.config.lens1.focal_length
-
-    @property
     def input_grid(self) -> Grid:
         """Pixels of the input display."""
-        return Grid(self.config.input.shape, (self.config.input.pitch, self.config.input.pitch))
-
-    @property
-    def band(self) -> float:
-        """Width of one band of the input in the Fourier plane, ``lambda f1 / pitch``, in panel pixels."""
-        scale = self.wavelength * self.config.lens1.focal_length
-        return scale / (self.config.input.pitch * self.config.panel.pitch)
+        return self.config.input_grid
 
     @property
     def fourier_grid(self) -> Grid:
         """Panel pixels that the light passes: one band behind the iris, or the whole panel."""
-        shape, pitch = self.config.panel.shape, self.config.panel.pitch
-        if self.config.panel.iris == "band":
-            whole = round(self.band)
-            inside = whole if abs(self.band - whole) < 1e-6 else 2 * math.floor(self.band / 2) + 1
-            shape = (min(shape[0], inside), min(shape[1], inside))
-        offset = self.config.poses.panel
-        return Grid(shape, (pitch, pitch), (offset.y, offset.x))
+        return self.config.fourier_grid
 
     @property
     def image_grid(self) -> Grid:
         """Where the camera reads the image of each input pixel; flipping both axes makes it upright."""
-        offset = self.config.poses.camera
-        return self.input_grid.inverted(self.magnification).shifted(offset.y, offset.x)
+        return self.config.image_grid
 
     @property
     def camera_grid(self) -> Grid:
-        """Camera pixels; a camera without a shape covers the image of the input. For even sizes the centre is one pixel off."""
-        camera, offset = self.config.camera, self.config.poses.camera
-        shape = camera.shape
-        if shape is None:
-            n = [math.ceil(side * self.magnification / camera.pitch - 1e-6) for side in self.input_grid.extent]
-            shape = (n[0], n[1])
-        return Grid(shape, (camera.pitch, camera.pitch)).inverted().shifted(offset.y, offset.x)
+        """Camera pixels. For even sizes the centre is one pixel off, so that a flip gives the upright picture."""
+        return self.config.camera_grid
+
+    def check(self) -> list[Row]:
+        """What the bench has against what it needs; see `check.check`."""
+        return check(self.config)
 
     # ---- light --------------------------------------------------------------------------------------------------------------------
 
@@ -337,7 +319,7 @@ class FourF(nn.Module):
             Grid(
                 (2 * ny - 1, 2 * nx - 1),
                 (pitch, pitch),
-                (ty * pitch + offset.y / self.magnification, tx * pitch + offset.x / self.magnification),
+                (ty * pitch + offset.y / self.config.magnification, tx * pitch + offset.x / self.config.magnification),
             )
             for ty, tx in tiles
         ]

@@ -1,5 +1,6 @@
 """The bench file: its sections and keys, as frozen configurations."""
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from fouroptics.config import FileConfig, Length, Power, Shape
 from fouroptics.devices.camera import CameraConfig
 from fouroptics.devices.panel import SLMConfig
+from fouroptics.light.grid import Grid
 
 
 class LightConfig(FileConfig):
@@ -75,6 +77,45 @@ class FourFConfig(FileConfig):
     camera: CameraConfig = CameraConfig()
     readout: ReadoutConfig = ReadoutConfig()
     poses: PosesConfig = PosesConfig()
+
+    @property
+    def magnification(self) -> float:
+        """Size of the image over that of the input, f2/f1; the image is inverted."""
+        return self.lens2.focal_length / self.lens1.focal_length
+
+    @property
+    def band(self) -> float:
+        """Width of one band of the input in the Fourier plane, ``lambda f1 / pitch``, in panel pixels."""
+        return self.light.wavelength * self.lens1.focal_length / (self.input.pitch * self.panel.pitch)
+
+    @property
+    def input_grid(self) -> Grid:
+        """Pixels of the input display."""
+        return Grid(self.input.shape, (self.input.pitch, self.input.pitch))
+
+    @property
+    def fourier_grid(self) -> Grid:
+        """Panel pixels that the light passes: one band behind the iris, or the whole panel."""
+        shape, pitch = self.panel.shape, self.panel.pitch
+        if self.panel.iris == "band":
+            whole = round(self.band)
+            inside = whole if abs(self.band - whole) < 1e-6 else 2 * math.floor(self.band / 2) + 1
+            shape = (min(shape[0], inside), min(shape[1], inside))
+        return Grid(shape, (pitch, pitch), (self.poses.panel.y, self.poses.panel.x))
+
+    @property
+    def image_grid(self) -> Grid:
+        """Where the camera reads the image of each input pixel; flipping both axes makes it upright."""
+        return self.input_grid.inverted(self.magnification).shifted(self.poses.camera.y, self.poses.camera.x)
+
+    @property
+    def camera_grid(self) -> Grid:
+        """Camera pixels; a camera without a shape covers the image of the input. For even sizes the centre is one pixel off."""
+        shape, pitch = self.camera.shape, self.camera.pitch
+        if shape is None:
+            n = [math.ceil(side * self.magnification / pitch - 1e-6) for side in self.input_grid.extent]
+            shape = (n[0], n[1])
+        return Grid(shape, (pitch, pitch)).inverted().shifted(self.poses.camera.y, self.poses.camera.x)
 
 
 #: The bench of the examples: `fouroptics new` writes it.

@@ -118,15 +118,16 @@ class Camera(nn.Module):
         seconds = self.config.exposure if exposure is None else exposure
         if seconds is None:
             raise GeometryError("the exposure is 'auto': give exposure=camera.exposure_for(...), set once on training images")
-        return field.intensity * self._photons_per_intensity(field.wavelength) * seconds
+        return self.photons_for(field.intensity, field.wavelength, seconds)
 
-    def _photons_per_intensity(self, wavelength: float) -> float:
-        """Photons a pixel and second for 1 W/m^2."""
-        return self.config.pitch**2 * self.config.fill_factor * wavelength / (PLANCK * LIGHT_SPEED)
+    def photons_for(self, intensity: Tensor, wavelength: float, exposure: float) -> Tensor:
+        """Mean photons a pixel for intensities in W/m^2, any shape; `exposure` in seconds."""
+        return intensity * (self.config.pitch**2 * self.config.fill_factor * exposure * wavelength / (PLANCK * LIGHT_SPEED))
 
     def exposure_for(self, intensity: Tensor, wavelength: float) -> float:
         """Exposure in seconds at which intensities (W/m^2, any shape) give `mean_photons` a pixel on average."""
-        return self.config.mean_photons / (float(intensity.double().mean()) * self._photons_per_intensity(wavelength))
+        per_second = self.photons_for(intensity.double().mean(), wavelength, 1.0)
+        return self.config.mean_photons / float(per_second)
 
     def _mean_photons(self, light: Tensor | Field) -> Tensor:
         photons = self.photons(light) if isinstance(light, Field) else light

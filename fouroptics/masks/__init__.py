@@ -1,1 +1,14 @@
+"""From kernels to the file that the SLM loads.
 
+========  ===================================================================
+encoding  a wanted response to a phase that a panel can show
+compiler  kernels to a MaskSet for one bench, and what was lost
+maskset   MaskSet: frozen arrays and plain metadata; no torch
+schema    the layout of the file; no torch
+bundle    the HDF5 file: save, load, verify; no torch
+========  ===================================================================
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -162,7 +162,7 @@ def _inspect(path: Path) -> tuple[list[Finding], dict[str, Any]]:
 
 
 def _write(path: Path, tree: Tree) -> None:
-    # sorted and without times: the same bytes each time. That of HDF5 1.10 has a checksum on all its metadata; the older one has none
+    # sorted and without times: the same bytes each time; the format of 1.10: all its metadata have checksums
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         for name in sorted(tree.attributes):
             node = _put(file, name, tree.arrays[name]) if name in tree.arrays else file.require_group(name)
@@ -200,10 +200,10 @@ def _read(path: Path) -> tuple[Tree, list[Finding]]:
     try:
         with h5py.File(path, "r") as file:
             findings += _attributes(file, "/", tree)
-            findings += checks.version_findings(tree.attributes["/"])
-            if not any(finding.severity == "error" for finding in findings):
-                for finding in _walk(file, tree):
-                    findings.append(finding)  # one by one: what was found before HDF5 fails is kept
+            version = checks.version_findings(tree.attributes["/"])
+            findings += version
+            for finding in () if _errors(version) else _walk(file, tree):
+                findings.append(finding)  # one by one: what was found before HDF5 fails is kept
     except Exception as error:  # HDF5 fails in many ways on a damaged file
         findings.append(Finding("F-FILE", "/", f"{error}; the file is missing, cut short or damaged: copy it again"))
     return tree, findings

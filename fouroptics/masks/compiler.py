@@ -92,7 +92,7 @@ def _places(bench: FourF, axis: int, step: int) -> int:
 def _reach(bench: FourF, axis: int) -> float:
     """Farthest centre of a window, in image pixels: the camera holds the image, and the period of the panel does not fold it."""
     n, pixel = bench.config.input.shape[axis], bench.image_grid.spacing[axis]
-    return min(bench.camera_grid.extent[axis] / (2 * pixel) - n / 2, bench.band / 2 - (n - 1))
+    return min(bench.camera_grid.extent[axis] / (2 * pixel) - n / 2, bench.config.band / 2 - (n - 1))
 
 
 def from_kernels(
@@ -285,7 +285,7 @@ def _table(weights: Tensor, plan: Layout, bench: FourF, response: Tensor | None)
     scale = inner.real / norm_h
     miss = (h * scale[:, None, None] - target).abs().square().sum((1, 2))
     taps = (h * (target != 0)).abs().square().sum((1, 2))
-    period = torch.tensor([bench.band, bench.band], dtype=torch.float64)
+    period = torch.tensor([bench.config.band, bench.config.band], dtype=torch.float64)
     whole = bench.pixel_spectrum().square().mean()  # energy of a fully transmitted input pixel
     return KernelTable(
         mask=np.array(plan.mask, np.int32),
@@ -314,7 +314,7 @@ def _instrument(bench: FourF) -> dict[str, Any]:
             "input_pitch": config.input.pitch,
             "input_shape": list(config.input.shape),
             "coherence": "coherent",
-            "magnification": -bench.magnification,
+            "magnification": -bench.config.magnification,
         },
         "detector": {
             "model": config.camera.name,

@@ -1,0 +1,122 @@
+"""Pictures of fields, sections, masks and frames. Each takes an Axes (or makes one) and returns it; axes are in millimetres."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from fouroptics.bench.bench import Section
+from fouroptics.light.field import Field
+from fouroptics.light.grid import Grid
+
+MM = 1e3
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def _extent(grid: Grid) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top in mm: the outer edges of the outer samples, y pointing up."""
+    y, x = grid.coordinates()
+    dy, dx = grid.spacing
+    return MM * (x[0] - dx / 2), MM * (x[-1] + dx / 2), MM * (y[0] - dy / 2), MM * (y[-1] + dy / 2)
+
+
+def image(data: ArrayLike, grid: Grid, ax: Axes | None = None, *, label: str = "", **options: Any) -> Axes:
+    """Real data (y, x) on a grid, with a colour bar named `label`; `options` go to ``Axes.imshow``."""
+    ax = _axes(ax)
+    shown = ax.imshow(np.asarray(data), extent=_extent(grid), origin="lower", interpolation="nearest", **options)
+    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85)
+    bar.set_label(label)
+    ax.set(xlabel="x (mm)", ylabel="y (mm)")
+    return ax
+
+
+def field(
+    u: Field, ax: Axes | None = None, *, what: Literal["intensity", "amplitude", "phase"] = "intensity", log: bool = False
+) -> Axes:
+    """One field (y, x): intensity in W/m^2 (linear, or over four decades with `log`), amplitude, or phase in rad."""
+    if what == "phase":
+        return image(u.phase.detach().cpu(), u.grid, ax, label="phase (rad)", cmap="twilight", vmin=-np.pi, vmax=np.pi)
+    shown = u.intensity.detach().cpu().numpy()
+    if what == "amplitude":
+        return image(np.sqrt(shown), u.grid, ax, label=r"$|u|$ ($\sqrt{\mathrm{W}}$/m)", cmap="viridis")
+    norm = LogNorm(shown.max() * 1e-4, shown.max()) if log else None
+    return image(shown, u.grid, ax, label="intensity (W/m$^2$)" + (", log scale" if log else ""), cmap="inferno", norm=norm)
+
+
+def section(light: Section, ax: Axes | None = None, *, marks: Iterable[tuple[float, str]] = (), decades: float = 4) -> Axes:
+    """Light along the bench: z to the right, y up, each plane relative to its own brightest point, on a log scale.
+
+    Parameters
+    ----------
+    light : Section
+        From ``Bench.section`` or ``FourF.section``.
+    ax : Axes, optional
+        Where to draw.
+    marks : iterable of (float, str)
+        Positions in metres and names of parts to mark.
+    decades : float
+        Range of the colour scale.
+    """
+    ax = _axes(ax)
+    relative = light.intensity / np.maximum(light.intensity.max(0, keepdims=True), 1e-300)
+    norm = LogNorm(10**-decades, 1)
+    shown = ax.pcolormesh(MM * light.z, MM * light.y, np.maximum(relative, 10**-decades), norm=norm, cmap="inferno", rasterized=True)
+    bar = ax.figure.colorbar(shown, ax=ax)
+    bar.set_label("intensity / maximum of its plane")
+    for z, name in marks:
+        ax.axvline(MM * z, color="white", lw=0.8, ls=":")
+        ax.annotate(name, (MM * z, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points", ha="center")
+    ax.set(xlabel="z (mm)", ylabel="y (mm)")
+    return ax
+
+
+def mask(phase: ArrayLike, grid: Grid, ax: Axes | None = None) -> Axes:
+    """Phase of a mask (y, x) in rad, wrapped to [0, 2 pi)."""
+    wrapped = np.mod(np.asarray(phase), 2 * np.pi)
+    ax = image(wrapped, grid, ax, label="phase (rad)", cmap="twilight", vmin=0, vmax=2 * np.pi)
+    ax.images[-1].colorbar.set_ticks([0, np.pi, 2 * np.pi], labels=["0", r"$\pi$", r"$2\pi$"])
+    return ax
+
+
+def frame(
+    numbers: ArrayLike,
+    grid: Grid,
+    ax: Axes | None = None,
+    *,
+    windows: Iterable[tuple[float, float, float, float]] = (),
+    zero_order: tuple[float, float] | None = None,
+) -> Axes:
+    """A camera frame in DN, with the read windows and the undiffracted image marked.
+
+    Parameters
+    ----------
+    numbers : array_like
+        Frame (y, x) in DN.
+    grid : Grid
+        Pixels of the camera.
+    ax : Axes, optional
+        Where to draw.
+    windows : iterable of (y, x, height, width)
+        Centres and sizes in metres of the windows that are read.
+    zero_order : tuple of float, optional
+        Size (height, width) in metres of the undiffracted image about the axis.
+    """
+    ax = image(numbers, grid, ax, label="camera output (DN)", cmap="gray")
+    for y, x, height, width in windows:
+        ax.add_patch(_box(y, x, height, width, "tab:cyan", "-"))
+    if zero_order is not None:
+        ax.add_patch(_box(0, 0, *zero_order, "tab:orange", "--"))
+    return ax
+
+
+def _box(y: float, x: float, height: float, width: float, color: str, style: str) -> Rectangle:
+    corner = (MM * (x - width / 2), MM * (y - height / 2))
+    return Rectangle(corner, MM * width, MM * height, fill=False, ec=color, ls=style, lw=0.8)

@@ -1,0 +1,150 @@
+"""The whole way in one command: real images, a trained network, one phase mask, a file, and the accuracy on the simulated bench.
+
+python -m models.demo [--seed N] [-o runs/demo]
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fouroptics import masks as mask_compiler
+from fouroptics.bench import settings
+from fouroptics.bench.fourf import FourF
+from fouroptics.errors import FourOpticsError
+from fouroptics.masks import bundle
+from fouroptics.masks.maskset import MaskSet
+from models import figures
+from models.controls import controls
+from models.data import Dataset, fashion_subset
+from models.evaluate import (
+    CALIBRATION_IMAGES,
+    Rung,
+    collapsed,
+    optical_rungs,
+    rows,
+    save_rows,
+    show_rows,
+    undiffracted_phase_changes,
+)
+from models.optical import calibrate, response
+from models.runs import commit, save_run, write_whole
+from models.student import Student
+from models.train import RecipeConfig, Trained, build, fit, logits, progress_bar, train
+
+RECIPE = Path(__file__).parent / "recipes" / "fashion-demo.toml"
+REFERENCE = "student distilled"
+console = Console()
+
+
+def compile_masks(student: Student, bench: FourF, seed: int) -> MaskSet:
+    """All kernels of the student in one phase mask for the bench's panel, with a progress bar."""
+    columns = (
+        TextColumn("compiling the mask"),
+        BarColumn(bar_width=None),
+        TextColumn("error {task.fields[error]:.2%}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", error=float("nan"))
+        return mask_compiler.from_kernels(
+            student.collapse(),
+            bench,
+            seed=seed,
+            progress=lambda step, steps, error: bar.update(task, completed=step, total=steps, error=error),
+            provenance={"git_sha": commit() or "unknown", "dataset": "fashion-subset"},
+        )
+
+
+def through_file(folder: Path, masks: MaskSet) -> MaskSet:
+    """Write the mask file, verify it, and return what it holds."""
+    path = folder / "masks.h5"
+    bundle.save(path, masks)
+    findings = bundle.verify(path)
+    if findings:
+        raise FourOpticsError("\n".join(f"{path}: {finding}" for finding in findings))
+    console.print(f"wrote and verified {path}")
+    return bundle.load(path)
+
+
+def train_controls(recipe: RecipeConfig, dataset: Dataset, seed: int) -> dict[str, torch.nn.Module]:
+    """Train each control on the student's budget, with its seed."""
+    networks = {}
+    with progress_bar() as progress:
+        for name, make in controls(recipe.student).items():
+            networks[name] = build(make, seed)
+            fit(networks[name], dataset, recipe.training, seed=seed, progress=progress, label=name)
+    return networks
+
+
+def ladder(
+    trained: Trained, bench: FourF, masks: MaskSet, dataset: Dataset, others: dict[str, torch.nn.Module], seed: int
+) -> list[Rung]:
+    """Every rung on the test images; the only place that looks at them."""
+    student, test = trained.distilled, dataset.test
+    digital = (("teacher", trained.teacher), ("student alone", trained.alone), (REFERENCE, student))
+    merged, difference = collapsed(student, test.images)
+    if difference > 1e-10:
+        raise FourOpticsError(f"the merged kernels differ from the stack by {difference:.1e}, more than 1e-10")
+    console.print(f"merged kernels equal the stack to {difference:.1e} (float64)")
+    return [
+        *(Rung(name, "-", logits(network, test.images).argmax(1)) for name, network in digital),
+        Rung("collapsed", "-", merged),
+        *optical_rungs(student, bench, masks, dataset.train, test, seed),
+        *(Rung(f"control: {name}", "-", logits(network, test.images).argmax(1)) for name, network in others.items()),
+    ]
+
+
+def draw(folder: Path, bench: FourF, masks: MaskSet, dataset: Dataset, student: Student) -> None:
+    """Write the three figures."""
+    calibration = dataset.train.images[:CALIBRATION_IMAGES]
+    image = dataset.validation.images[0]
+    exposure = calibrate(bench, response(bench, masks), student, calibration, None).exposure
+    for name, figure in (
+        ("section", figures.section(bench, masks, image)),
+        ("mask", figures.mask(bench, masks)),
+        ("overview", figures.overview(bench, masks, image, exposure)),
+    ):
+        figures.save(figure, folder / f"{name}.png")
+
+
+def main(
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, image order, mask start and camera noise.")] = 0,
+    output: Annotated[Path, typer.Option("-o", help="The run folder.")] = Path("runs/demo"),
+    threads: Annotated[int, typer.Option(min=1, help="Threads for the training.")] = 1,
+) -> None:
+    """Train, compile, write the mask file, and print the accuracy ladder."""
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    dataset, recipe = fashion_subset(), RecipeConfig.from_toml(RECIPE)
+    output.mkdir(parents=True, exist_ok=True)
+    write_whole(output / "bench.toml", settings.EXAMPLE.encode())
+    bench = FourF.from_toml(output / "bench.toml")
+    with progress_bar() as progress:
+        trained = train(recipe, dataset, seed=seed, progress=progress)
+    others = train_controls(recipe, dataset, seed)
+    save_run(output, recipe.model_dump(mode="json"), seed, trained.networks(), trained.history, dataset.name)
+    masks = through_file(output, compile_masks(trained.distilled, bench, seed))
+    console.print(str(masks.report()), highlight=False)
+    table = rows(ladder(trained, bench, masks, dataset, others, seed), dataset.test.labels, REFERENCE)
+    save_rows(output / "ladder.csv", table)
+    changes = undiffracted_phase_changes(trained.distilled, bench, masks, dataset.train, dataset.validation)
+    draw(output, bench, masks, dataset, trained.distilled)
+    summary = {"seed": seed, "undiffracted_phase_changes": changes, "validation_images": len(dataset.validation)}
+    write_whole(output / "demo.json", (json.dumps(summary, indent=2) + "\n").encode())
+    console.print(show_rows(table, f"{len(dataset.test):,} test images, seed {seed}", REFERENCE))
+    console.print(
+        f"another phase of the undiffracted light changes at most {changes} of {len(dataset.validation):,} predictions"
+    )
+    console.print(
+        f"{output}: masks.h5, ladder.csv, section.png, mask.png, overview.png ({time.perf_counter() - start:.0f} s)"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
