@@ -55,20 +55,23 @@ Positive = Field(gt=0)
 Shape = tuple[Annotated[int, Field(ge=1, le=100_000)], Annotated[int, Field(ge=1, le=100_000)]]
 
 
-def _explain(model: type[BaseModel], error: ValidationError) -> str:
-    """One line a mistake: the key, the value, the remedy."""
+def _explain(model: type[BaseModel], error: ValidationError, data: Any) -> str:
+    """One line a mistake: the key, the value as it was given, the remedy."""
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or model.__name__
+        given = data
+        for part in item["loc"]:
+            given = given.get(part, item["input"]) if isinstance(given, dict) else item["input"]
         if item["type"] == "extra_forbidden":
             known = _keys(model, item["loc"][:-1])
             close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
             remedy = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
-            lines.append(f"{key} = {item['input']!r}: unknown key; {remedy}")
+            lines.append(f"{key} = {given!r}: unknown key; {remedy}")
         elif item["type"] == "missing":
             lines.append(f"{key}: missing; add it")
         else:
-            lines.append(f"{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{key} = {given!r}: {item['msg'].removeprefix('Value error, ')}")
     return "\n".join(lines)
 
 
@@ -101,7 +104,7 @@ class FileConfig(BaseModel):
         except ValidationError as error:
             if depth:  # the outermost model knows the whole path
                 raise
-            raise ConfigError(_explain(cls, error)) from None
+            raise ConfigError(_explain(cls, error, data)) from None
         finally:
             _depth.reset(token)
 

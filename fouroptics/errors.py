@@ -1,7 +1,7 @@
 """What goes wrong, by name.
 
-Every error of the package is a `FourOpticsError`; a result that the sampling cannot fully support is a `SamplingWarning`.
-Python's own warning filters decide whether that warning is shown, hidden or raised.
+Every error of the package is a `FourOpticsError`; a result that the sampling cannot fully support is a
+`SamplingWarning`. Python's own warning filters decide whether that warning is shown, hidden or raised.
 """
 
 
@@ -10,7 +10,7 @@ class FourOpticsError(Exception):
 
 
 class ConfigError(FourOpticsError):
-    """A configuration or a bench file holds a wrong key or value; the message names the key, the value and the remedy."""
+    """A configuration or a bench file is wrong; the message names the key, the value and the remedy."""
 
 
 class GeometryError(FourOpticsError):

@@ -14,5 +14,6 @@ runs          the run folder: checkpoints and tables, written whole or not at al
 recipes/      TOML files for train
 optical       the student's first layer on a bench
 evaluate      the accuracy of a run on a bench
+figures       the pictures that demo and evaluate draw
 demo          all of it in a few minutes
 """

@@ -1,4 +1,4 @@
-"""The whole way in one command: real images, a trained network, one phase mask, a file, and the accuracy on the simulated bench.
+"""The whole way in one command: real images, a network, one phase mask, its file, the accuracy on the simulated bench.
 
 python -m models.demo [--seed N] [-o runs/demo]
 """
@@ -27,6 +27,7 @@ from models.evaluate import (
     Rung,
     collapsed,
     optical_rungs,
+    readout_name,
     rows,
     save_rows,
     show_rows,
@@ -87,14 +88,16 @@ def ladder(
 ) -> list[Rung]:
     """Every rung on the test images; the only place that looks at them."""
     student, test = trained.distilled, dataset.test
-    digital = (("teacher", trained.teacher), ("student alone", trained.alone), (REFERENCE, student))
+    kind = readout_name(student.config.readout)
     merged, difference = collapsed(student, test.images)
     if difference > 1e-10:
         raise FourOpticsError(f"the merged kernels differ from the stack by {difference:.1e}, more than 1e-10")
     console.print(f"merged kernels equal the stack to {difference:.1e} (float64)")
     return [
-        *(Rung(name, "-", logits(network, test.images).argmax(1)) for name, network in digital),
-        Rung("collapsed", "-", merged),
+        Rung("teacher", "-", logits(trained.teacher, test.images).argmax(1)),
+        Rung("student alone", kind, logits(trained.alone, test.images).argmax(1)),
+        Rung(REFERENCE, kind, logits(student, test.images).argmax(1)),
+        Rung("collapsed", kind, merged),
         *optical_rungs(student, bench, masks, dataset.train, test, seed),
         *(Rung(f"control: {name}", "-", logits(network, test.images).argmax(1)) for name, network in others.items()),
     ]

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -40,7 +41,7 @@ class Rung:
     name : str
         What is evaluated.
     readout : str
-        How the optical field is turned to numbers; ``-`` without optics.
+        What the head sees of the optical layer: ``intensity`` or ``linear``; ``-`` without one.
     predictions : Tensor
         (N) class of each test image.
     """
@@ -48,6 +49,11 @@ class Rung:
     name: str
     readout: str
     predictions: Tensor
+
+
+def readout_name(kind: str) -> str:
+    """What a readout is to the network: ``linear`` if it keeps the sign of the field."""
+    return "intensity" if kind == "intensity" else "linear"
 
 
 def wilson(correct: int, count: int) -> tuple[float, float]:
@@ -58,7 +64,7 @@ def wilson(correct: int, count: int) -> tuple[float, float]:
 
 
 def paired(right: Tensor, reference: Tensor) -> tuple[float, float, float]:
-    """Mean difference of two networks on the same images with its 95 % interval (normal, from the paired differences)."""
+    """Mean difference of two networks on the same images, with its normal 95 % interval."""
     difference = right.double() - reference.double()
     mean = float(difference.mean())
     half = 1.959964 * float(difference.std()) / math.sqrt(len(difference))
@@ -70,7 +76,7 @@ def optical_rungs(student: Student, bench: FourF, masks: MaskSet, train: Split, 
 
     Exposure, gain and offset of each rung are set on the first 600 training images; the head is frozen.
     """
-    kind = bench.config.readout.kind
+    kind = readout_name(bench.config.readout.kind)
     images = train.images[:CALIBRATION_IMAGES]
     optics, scale = ideal_response(bench, student)
     with torch.no_grad():
@@ -97,7 +103,7 @@ def optical_rungs(student: Student, bench: FourF, masks: MaskSet, train: Split, 
 
 
 def undiffracted_phase_changes(student: Student, bench: FourF, masks: MaskSet, train: Split, test: Split) -> int:
-    """Most predictions that change when the unknown phase of the undiffracted light takes one of four values after calibration."""
+    """Most predictions that change when the phase of the undiffracted light turns after calibration."""
     optics = response(bench, masks)
     instrument = calibrate(bench, optics, student, train.images[:CALIBRATION_IMAGES], None)
     first = predict(student, optics, instrument, test.images).argmax(1)
@@ -106,7 +112,7 @@ def undiffracted_phase_changes(student: Student, bench: FourF, masks: MaskSet, t
 
 
 def collapsed(student: Student, images: Tensor) -> tuple[Tensor, float]:
-    """Predictions of the merged kernels, and their largest relative difference to the stack, in float64 on 64 images."""
+    """Predictions of the merged kernels, and their largest relative difference to the stack (64 images, float64)."""
     kernels = student.collapse()
     with torch.no_grad():
         stack = student.double().run_stack(images[:64].double())
@@ -154,18 +160,18 @@ def save_rows(path: Path, table: list[dict[str, str | int | float]]) -> None:
 
 def show_rows(table: list[dict[str, str | int | float]], title: str, reference: str) -> Table:
     """Draw the rows as a table for the terminal."""
-    drawn = Table(title=title, title_justify="left")
-    for name, side in (("rung", "left"), ("readout", "left"), ("accuracy", "right"), ("95 % interval", "right")):
-        drawn.add_column(name, justify="right" if side == "right" else "left")
-    drawn.add_column(f"against {reference!r} (points)", justify="right")
+    drawn = Table(title=f"{title}; differences to {reference!r} on the same images", title_justify="left", box=SIMPLE)
+    for name in ("rung", "readout"):
+        drawn.add_column(name, no_wrap=True)
+    for name in ("accuracy", "95 % interval", "difference (points)"):
+        drawn.add_column(name, justify="right", no_wrap=True)
     for row in table:
-        difference = "" if row["rung"] == reference else (
-            f"{100 * float(row['difference']):+.2f} [{100 * float(row['difference_low']):+.2f}, {100 * float(row['difference_high']):+.2f}]"
-        )  # fmt: skip
-        interval = f"{100 * float(row['low']):.1f} .. {100 * float(row['high']):.1f}"
-        drawn.add_row(
-            str(row["rung"]), str(row["readout"]), f"{100 * float(row['accuracy']):.2f} %", interval, difference
+        accuracy, low, high, *difference = (
+            100 * float(row[key])
+            for key in ("accuracy", "low", "high", "difference", "difference_low", "difference_high")
         )
+        against = "" if row["rung"] == reference else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*difference)
+        drawn.add_row(str(row["rung"]), str(row["readout"]), f"{accuracy:.2f} %", f"{low:.1f} .. {high:.1f}", against)
     return drawn
 
 
@@ -178,7 +184,9 @@ def main(
     try:
         dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
         masks = bundle.load(run / "masks.h5")
-        digital = Rung("student distilled", "-", logits(student, dataset.test.images).argmax(1))
+        digital = Rung(
+            "student distilled", readout_name(student.config.readout), logits(student, dataset.test.images).argmax(1)
+        )
         rungs = [digital, *optical_rungs(student, bench, masks, dataset.train, dataset.test, seed)]
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None

@@ -1,8 +1,10 @@
 """The student on the bench: the exact reduction of a shift-invariant bench, the camera, and the fit of its numbers.
 
-In the Fourier model every window of the camera sees the image correlated with one complex kernel of (2 ny - 1)(2 nx - 1)
-displacements, which `FourF.kernel` gives with everything that the panel does. What follows is that sum, by FFT: the same field as
-``bench(images, masks)`` at the pixels that are read, thousands of times faster. This file is where the inverted image is turned upright.
+In the Fourier model every window of the camera sees the image correlated with one complex kernel of (2 ny - 1)(2 nx -
+1) displacements, which `FourF.kernel` gives with everything that the panel does. What follows is that sum, by FFT: the
+same field as
+``bench(images, masks)`` at the pixels that are read, thousands of times faster. This file is where the inverted image
+is turned upright.
 """
 
 from dataclasses import dataclass, replace
@@ -175,6 +177,6 @@ def predict(
     generator: torch.Generator | None = None,
     batch: int = 200,
 ) -> Tensor:
-    """Logits (N, classes) of images (N, y, x) seen by the bench: the camera's numbers feed the frozen electronic head."""
+    """Logits (N, classes) of images (N, y, x) on the bench: the camera's numbers feed the frozen head."""
     parts = [student.classify(instrument(optics(part), generator)) for part in images.split(batch)]
     return torch.cat(parts)

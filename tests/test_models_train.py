@@ -13,7 +13,6 @@ import torch
 from torch.distributions import Categorical, kl_divergence
 from typer.testing import CliRunner
 
-from fouroptics.config import FileConfig
 from fouroptics.errors import ConfigError, FourOpticsError
 from models import train
 from models.data import Dataset, fashion_subset
@@ -25,7 +24,7 @@ from models.train import FitConfig, RecipeConfig, accuracy, build, fit, logits, 
 
 SMALL = StudentConfig(outputs=4, width=4, hidden=8)
 QUICK = FitConfig(epochs=2, batch=64)
-RECIPES = sorted(Path("models/recipes").resolve().glob("*.toml"))
+RECIPES = sorted((Path(__file__).parents[1] / "models" / "recipes").glob("*.toml"))
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +192,6 @@ def test_run_folder(few: Dataset, tmp_path: Path):
 def test_recipes_are_short_and_valid(path: Path):
     assert RecipeConfig.from_toml(path).training.epochs
     assert len(path.read_text().splitlines()) <= 30
-    assert issubclass(RecipeConfig, FileConfig)
 
 
 def test_recipe_with_a_typo(tmp_path: Path):

@@ -1,23 +1,28 @@
 """Bench: any sequence of elements, with a look inside anywhere."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from fouroptics.bench.elements import FreeSpace
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
+from fouroptics.light.grid import Grid
 from fouroptics.units import show
-from fouroptics.waves.propagation import propagate
+from fouroptics.waves.propagation import angular_spectrum, propagate
+from fouroptics.waves.transforms import fast_length
+
+Place = float | Callable[[float], float] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Intensity in the y-z plane through the axis.
+    """Light along the bench in a y-z plane, or summed over x.
 
     Attributes
     ----------
@@ -26,7 +31,8 @@ class Section:
     y : numpy.ndarray
         Heights (ny,), in metres.
     intensity : numpy.ndarray
-        ``|u|^2`` at x = 0, (ny, nz), in W/m^2; 0 outside the grid that a plane is computed on.
+        (ny, nz): ``|u|^2`` in W/m^2 at one x, or its integral over x in W/m; 0 outside the grid that a plane is
+        computed on.
     """
 
     z: NDArray[np.float64]
@@ -40,8 +46,8 @@ class Bench(nn.Module):
     Parameters
     ----------
     elements : sequence of Module or of (name, Module)
-        Each maps a Field to a Field; one with a `length` in metres moves the light that far. A name left out is the class name in
-        lower case with its place among its kind, such as ``lens1``.
+        Each maps a Field to a Field; one with a `length` in metres moves the light that far. A name left out is the
+        class name in lower case with its place among its kind, such as ``lens1``.
 
     Raises
     ------
@@ -74,11 +80,12 @@ class Bench(nn.Module):
         return field
 
     def steps(self, field: Field) -> Iterator[tuple[str, nn.Module, Field, float]]:
-        """Yield (name, element, field before it, z before it) along the bench."""
+        """Yield (name, element, field before it, z before it) along the bench; the last has the name ``end``."""
         z = 0.0
         for name, element in self.elements.items():
             yield name, element, field, z
             field, z = element(field), z + element_length(element)
+        yield "end", nn.Identity(), field, z
 
     def at(self, place: str | float, field: Field) -> Field:
         """Field behind the element of a name, or at a distance from the start of the bench.
@@ -95,50 +102,56 @@ class Bench(nn.Module):
         GeometryError
             If there is no such element, or z is outside the bench or inside an ideal lens.
         """
-        end = self.length
         for name, element, before, z in self.steps(field):
             if isinstance(place, str):
                 if name == place:
                     return element(before)
-            elif place <= z + 1e-12:
+            elif place <= z + 1e-9:
                 return before
-            elif isinstance(element, FreeSpace) and place < z + element.length - 1e-12:
+            elif isinstance(element, FreeSpace) and place < z + element.length - 1e-9:
                 return propagate(before, place - z, element.onto)
-            elif place < z + element_length(element) - 1e-12:
-                raise GeometryError(f"z = {show(place, 'length')} lies inside {name!r}, an ideal lens; give one of its ends")
+            elif place < z + element_length(element) - 1e-9:
+                raise GeometryError(
+                    f"z = {show(place, 'length')} lies inside {name!r}, an ideal lens; give one of its ends"
+                )
         if isinstance(place, str):
             raise GeometryError(f"no element {place!r}; the bench has {', '.join(self.elements)}")
-        if place > end + 1e-9:
-            raise GeometryError(f"z = {show(place, 'length')} lies behind the end of the bench at {show(end, 'length')}")
-        return self(field)
+        raise GeometryError(
+            f"z = {show(place, 'length')} lies behind the end of the bench at {show(self.length, 'length')}"
+        )
 
-    def section(self, field: Field, planes: Sequence[float], y: NDArray[np.float64] | None = None) -> Section:
-        """Intensity in the y-z plane through the axis, for a picture of the light along the bench.
+    def section(
+        self, field: Field, planes: Sequence[float], y: NDArray[np.float64] | None = None, x: Place = 0.0
+    ) -> Section:
+        """Light along the bench, for a picture: in the y-z plane at one x, or summed over x.
 
         Parameters
         ----------
         field : Field
             A single field (y, x) that enters the bench.
         planes : sequence of float
-            Rising distances from the start, in metres.
+            Distances from the start, in metres; those in free space and at the end of the bench are used.
         y : numpy.ndarray, optional
             Heights in metres; left out, 400 over the largest grid.
+        x : float, callable or None
+            Position of the plane in metres, or a function of z that follows a beam; None integrates over x.
 
         Returns
         -------
         Section
-            Values between samples are interpolated linearly.
+            Values between samples are interpolated linearly. Each stretch of free space is a periodic window as wide
+            as the wider of its ends: light that leaves it comes back from the other side.
         """
         cuts: list[tuple[float, NDArray[np.float64], NDArray[np.float64]]] = []
         todo = sorted(planes)
-        last = field, 0.0
         for _, element, before, z in self.steps(field):
-            end = z + element_length(element)
-            while todo and isinstance(element, FreeSpace) and z - 1e-12 <= todo[0] < end - 1e-12:
-                cuts.append(_cut(propagate(before, todo[0] - z, element.onto or before.grid), todo.pop(0)))
-            last = before, end
-        if todo:
-            cuts += [_cut(self(field), z) for z in todo if z <= last[1] + 1e-9]
+            inside = [place for place in todo if isinstance(element, FreeSpace) and place < z + element.length - 1e-9]
+            if isinstance(element, FreeSpace) and inside:
+                wide = _widened(before, element.onto)
+                cuts += [_cut(angular_spectrum(wide, place - z, pad=1), place, x) for place in inside]
+            elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
+                inside, cuts = todo[:1], [*cuts, _cut(before, z, x)]
+            todo = todo[len(inside) :]
         if y is None:
             top = max(float(np.abs(heights).max()) for _, heights, _ in cuts)
             y = np.linspace(-top, top, 400)
@@ -146,10 +159,24 @@ class Bench(nn.Module):
         return Section(np.array([z for z, _, _ in cuts]), y, rows)
 
 
-def _cut(field: Field, z: float) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    y, x = field.grid.coordinates()
-    column: Tensor = field.intensity[..., int(np.abs(x).argmin())].double()
-    return z, y, column.detach().cpu().numpy()
+def _widened(field: Field, onto: Grid | None) -> Field:
+    """The field with zeros around it, on a grid of its pitch that is at least as large as `onto`."""
+    grid = field.grid
+    wanted = grid.extent if onto is None else onto.extent
+    n = [max(old, fast_length(math.ceil(e / d))) for old, e, d in zip(grid.shape, wanted, grid.spacing, strict=True)]
+    top, left = n[0] // 2 - grid.shape[0] // 2, n[1] // 2 - grid.shape[1] // 2
+    room = (left, n[1] - grid.shape[1] - left, top, n[0] - grid.shape[0] - top)
+    return Field(nn.functional.pad(field.data, room), Grid((n[0], n[1]), grid.spacing, grid.center), field.wavelength)
+
+
+def _cut(field: Field, z: float, x: Place) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    heights, places = field.grid.coordinates()
+    intensity = field.intensity.double()
+    if x is None:
+        column = intensity.sum(-1) * field.grid.spacing[1]
+    else:
+        column = intensity[..., int(np.abs(places - (x(z) if callable(x) else x)).argmin())]
+    return z, heights, column.detach().cpu().numpy()
 
 
 def element_length(element: nn.Module) -> float:

@@ -31,8 +31,8 @@ class Row:
 def check(config: FourFConfig) -> list[Row]:
     """Geometry of a 4f bench: panel, iris, camera and lenses against the band of the input and the size of the image.
 
-    Formulas: band ``lambda f1 / p``, replicas of the panel ``lambda f2 / p_slm`` apart in the camera plane, light within the band
-    at heights up to half the band plus half the input in the plane of a lens.
+    Formulas: band ``lambda f1 / p``, replicas of the panel ``lambda f2 / p_slm`` apart in the camera plane, light
+    within the band at heights up to half the band plus half the input in the plane of a lens.
     """
     n = max(config.input.shape)
     pixels = min(config.panel.shape)

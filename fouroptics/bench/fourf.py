@@ -1,6 +1,7 @@
 """FourF: the 4f bench from its file, in two models of the same optics.
 
-``fourier`` takes the ideal transform of each lens; ``wave`` sends the light through free space, thin lenses and apertures.
+``fourier`` takes the ideal transform of each lens; ``wave`` sends the light through free space, thin lenses and
+apertures.
 """
 
 import math
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fouroptics.bench.bench import Bench, Section
+from fouroptics.bench.bench import Bench, Place, Section
 from fouroptics.bench.check import Row, check
 from fouroptics.bench.elements import FreeSpace, Lens, Mask
 from fouroptics.bench.settings import FourFConfig, LensConfig
@@ -47,8 +48,8 @@ class PanelMasks(Protocol):
 class FourF(nn.Module):
     """A 4f bench: image display, lens, panel in the Fourier plane, lens, camera plane.
 
-    The field in the camera plane is the physical one, inverted: for an open panel ``o(x, y) = -(f1/f2) u(-x f1/f2, -y f1/f2)``, and
-    ``o.flip((-2, -1))`` on `image_grid` is the upright image.
+    The field in the camera plane is the physical one, inverted: for an open panel ``o(x, y) = -(f1/f2) u(-x f1/f2, -y
+    f1/f2)``, and ``o.flip((-2, -1))`` on `image_grid` is the upright image.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class FourF(nn.Module):
         """Read a bench file; see `settings.EXAMPLE` for all its keys."""
         return cls(FourFConfig.from_toml(path))
 
-    # ---- geometry -----------------------------------------------------------------------------------------------------------------
+    # ---- geometry --------------------------------------------------------------------------------
 
     @property
     def wavelength(self) -> float:
@@ -111,7 +112,7 @@ class FourF(nn.Module):
         """What the bench has against what it needs; see `check.check`."""
         return check(self.config)
 
-    # ---- light --------------------------------------------------------------------------------------------------------------------
+    # ---- light -----------------------------------------------------------------------------------
 
     def illumination(self) -> Tensor:
         """Amplitude of the beam on the input display, float64 (y, x), in sqrt(W)/m."""
@@ -141,7 +142,9 @@ class FourF(nn.Module):
                 raise GeometryError(f"the field is on {light.grid}; the display of the bench has {self.input_grid}")
             return light
         if tuple(light.shape[-2:]) != self.input_grid.shape:
-            raise GeometryError(f"images {tuple(light.shape)} do not end in the shape of the display, {self.input_grid.shape}")
+            raise GeometryError(
+                f"images {tuple(light.shape)} do not end in the shape of the display, {self.input_grid.shape}"
+            )
         if not bool(((light >= 0) & (light <= 1)).all()):
             raise GeometryError("image values must lie in [0, 1]; scale the image, or give a Field for signed input")
         image = light if light.is_floating_point() else light.float()
@@ -153,7 +156,7 @@ class FourF(nn.Module):
         }[self.config.input.coding](image)
         return Field(coded * self.illumination().to(image), self.input_grid, self.wavelength)
 
-    # ---- the bench ----------------------------------------------------------------------------------------------------------------
+    # ---- the bench -------------------------------------------------------------------------------
 
     def forward(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
         """Field in the camera plane.
@@ -163,8 +166,10 @@ class FourF(nn.Module):
         light : torch.Tensor or Field
             Images in [0, 1] or a field on `input_grid`, (..., y, x); with channels (..., C, y, x).
         masks : torch.Tensor or PanelMasks
-            Complex transmissions on `fourier_grid`: (fy, fx), (M, fy, fx) or, with channels, (M, C, fy, fx), taken as ideal samples; or
-            a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the diffraction of the pixels.
+            Complex transmissions on `fourier_grid`: (fy, fx), (M, fy, fx) or, with channels, (M, C, fy, fx), taken as
+            ideal samples; or
+            a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the diffraction of the
+            pixels.
         onto : Grid, optional
             Where the field is wanted; left out, `camera_grid`.
 
@@ -174,25 +179,30 @@ class FourF(nn.Module):
             (..., y, x), (..., M, y, x), or with channels (..., M, y, x) summed over C.
         """
         u, onto = self.encode(light), onto or self.camera_grid
-        parts = (self._back(_modulate(self._front(u, plane), mask), onto) for plane, mask in self._shown(masks, u.data.dtype))
+        parts = (
+            self._back(_modulate(self._front(u, plane), mask), onto) for plane, mask in self._shown(masks, u.data.dtype)
+        )
         total = next(parts)
         for part in parts:
             total = total.replace(data=total.data + part.data)
         return total
 
     def _shown(self, masks: Tensor | PanelMasks, dtype: torch.dtype) -> Iterator[tuple[Grid, Tensor]]:
-        """Planes and transmissions that add up to the panel: one for ideal samples, one for each node of a real pixel."""
+        """Planes and transmissions that add up to the panel: one of ideal samples, or one a node of a pixel."""
         plane = self.fourier_grid
         if isinstance(masks, Tensor):
             if tuple(masks.shape[-2:]) != plane.shape:
-                raise GeometryError(f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {plane.shape}")
+                raise GeometryError(
+                    f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {plane.shape}"
+                )
             yield plane, masks.to(dtype)
             return
         mine = self.config.panel
         for name in ("shape", "pitch", "bits", "grey"):
             if getattr(masks.slm, name) != getattr(mine, name):
                 raise GeometryError(
-                    f"the masks are for a panel with {name} = {getattr(masks.slm, name)}, the bench has {getattr(mine, name)}; "
+                    f"the masks are for a panel with {name} = {getattr(masks.slm, name)}, the bench has "
+                    f"{getattr(mine, name)}; "
                     "compile them for this bench, or take the bench they were made for"
                 )
         phase = panel.realised(torch.from_numpy(self.crop(masks.gray).astype(np.float64)), mine.bits, mine.grey)
@@ -227,24 +237,29 @@ class FourF(nn.Module):
         if self.config.input.pixel == "point":
             return u
         shape, pitch = self.config.input.shape, self.config.input.pitch
-        return Field(square_pixels(u.data, 3), Grid((6 * shape[0], 6 * shape[1]), (pitch / 3, pitch / 3)), self.wavelength)
+        return Field(
+            square_pixels(u.data, 3), Grid((6 * shape[0], 6 * shape[1]), (pitch / 3, pitch / 3)), self.wavelength
+        )
 
     def _arm(self, u: Field, lens: LensConfig, onto: Grid) -> Bench:
-        """Free space, lens, free space: the lens plane is as large and as fine as the geometry of both ends asks for."""
+        """Free space, lens, free space; the lens plane is as large and as fine as both ends ask for."""
         f = lens.focal_length
         ends = [max(abs(c) + e / 2 for c, e in zip(g.center, g.extent, strict=True)) for g in (u.grid, onto)]
-        half = 1.1 * sum(ends)
-        pitch = 0.8 * self.wavelength * f / (2 * (half + max(ends)))
+        half = 1.1 * sum(ends)  # light spreads a little beyond the geometric edge
+        pitch = self.wavelength * f / (2 * (half + max(ends)))
         n = 2 * math.ceil(half / pitch)
         middle = Grid((n, n), (pitch, pitch))
         return Bench([("space", FreeSpace(f, middle)), ("lens", Lens(f, lens.diameter)), ("focus", FreeSpace(f, onto))])
 
-    # ---- looking inside -----------------------------------------------------------------------------------------------------------
+    # ---- looking inside --------------------------------------------------------------------------
 
     def at(self, plane: str, light: Tensor | Field, masks: Tensor | None = None, onto: Grid | None = None) -> Field:
-        """Field in a plane of the bench: ``input``, ``lens1``, ``fourier`` (before the mask), ``mask`` (behind it), ``lens2``, ``camera``.
+        """Field in a plane of the bench.
 
-        The planes of the lenses exist in the wave model only; planes from ``mask`` on need the masks as a complex tensor.
+        The planes are ``input``, ``lens1``, ``fourier`` (before the mask), ``mask`` (behind it), ``lens2``, ``camera``.
+
+        The planes of the lenses exist in the wave model only; planes from ``mask`` on need the masks as a complex
+        tensor.
         """
         if plane not in PLANES:
             raise GeometryError(f"no plane {plane!r}; known: {', '.join(PLANES)}")
@@ -252,7 +267,9 @@ class FourF(nn.Module):
         if plane == "input":
             return u
         if plane in ("lens1", "lens2") and self.config.model != "wave":
-            raise GeometryError(f"plane {plane!r} does not exist in the model 'fourier', whose lenses are ideal; set model = 'wave'")
+            raise GeometryError(
+                f"plane {plane!r} does not exist in the model 'fourier', whose lenses are ideal; set model = 'wave'"
+            )
         if plane == "lens1":
             display = self._display(u)
             return self._arm(display, self.config.lens1, self.fourier_grid).at("lens", display)
@@ -265,22 +282,32 @@ class FourF(nn.Module):
         if plane == "mask":
             return behind
         onto = onto or self.camera_grid
-        return self._arm(behind, self.config.lens2, onto).at("lens", behind) if plane == "lens2" else self._back(behind, onto)
+        return (
+            self._arm(behind, self.config.lens2, onto).at("lens", behind)
+            if plane == "lens2"
+            else self._back(behind, onto)
+        )
 
     def section(
-        self, light: Tensor | Field, mask: Tensor, planes: Sequence[float] | int = 81, y: NDArray[np.float64] | None = None
+        self,
+        light: Tensor | Field,
+        mask: Tensor,
+        planes: int = 81,
+        y: NDArray[np.float64] | None = None,
+        x: Place = 0.0,
     ) -> Section:
-        """Light along the bench in the y-z plane, by the wave model, for one image (y, x) and one mask (fy, fx)."""
+        """Light along the bench for one image (y, x) and one mask (fy, fx), always by the wave model.
+
+        At the middles of `planes` equal stretches from the display to the camera; the rest as for `Bench.section`.
+        """
         u, plane = self._display(self.encode(light)), self.fourier_grid
         first = self._arm(u, self.config.lens1, plane)
-        height, width = self.camera_grid.extent
-        pixel = 2 * self.config.panel.pitch  # a picture needs no finer camera
-        image = Grid((round(height / pixel), round(width / pixel)), (pixel, pixel))
+        n = round(min(self.camera_grid.extent) / (2 * self.config.panel.pitch))  # a picture needs no finer camera
+        image = Grid((n, n), (2 * self.config.panel.pitch, 2 * self.config.panel.pitch))
         second = self._arm(u.replace(data=mask, grid=plane), self.config.lens2, image)
         behind = [(f"{name}2", element) for name, element in second.elements.items()]
         whole = Bench([*first.elements.items(), ("mask", Mask(mask.to(u.data.dtype))), *behind])
-        stops = np.linspace(0, whole.length, planes).tolist() if isinstance(planes, int) else planes
-        return whole.section(u, stops, y)
+        return whole.section(u, ((np.arange(planes) + 0.5) * whole.length / planes).tolist(), y, x)
 
     def psf(self, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
         """Field in the camera plane of one input pixel of amplitude 1 sqrt(W)/m on the axis."""
@@ -289,9 +316,10 @@ class FourF(nn.Module):
         return self(Field(point, self.input_grid, self.wavelength), masks, onto)
 
     def kernel(self, masks: Tensor | PanelMasks, tiles: Sequence[tuple[int, int]] = ((0, 0),)) -> Tensor:
-        """Response of the bench as kernels in torch cross-correlation order: the exact reduction of a shift-invariant bench.
+        """Exact reduction of a shift-invariant bench to kernels, in torch cross-correlation order.
 
-        Upright and without the factor ``-f1/f2``, ``image[m] = sum_D kernel[D] u[m + D]`` for every displacement D that an image can use.
+        Upright and without the factor ``-f1/f2``, ``image[m] = sum_D kernel[D] u[m + D]`` for every displacement D
+        that an image can use.
 
         Parameters
         ----------
@@ -330,7 +358,7 @@ class FourF(nn.Module):
         return total * (self.input_grid.spacing[0] * self.fourier_grid.spacing[0] / scale) ** 2
 
     def pixel_spectrum(self, plane: Grid | None = None) -> Tensor:
-        """What an input pixel does to its own spectrum in the Fourier plane: 1 for points, sinc sinc for squares; float64 (fy, fx)."""
+        """Spectrum of one input pixel in the Fourier plane, float64 (fy, fx): 1 for points, sinc sinc for squares."""
         plane = plane or self.fourier_grid
         y, x = axes(plane)
         if self.config.input.pixel == "point":
@@ -355,7 +383,7 @@ def _modulate(field: Field, mask: Tensor) -> Field:
         return field.replace(data=data.unsqueeze(-3) * mask)
     if mask.ndim != 4 or data.ndim < 3 or data.shape[-3] != mask.shape[1]:
         raise GeometryError(
-            f"masks {tuple(mask.shape)} and images {tuple(data.shape)} do not fit: masks (M, fy, fx) take images (..., y, x), masks "
-            "(M, C, fy, fx) take images (..., C, y, x)"
+            f"masks {tuple(mask.shape)} and images {tuple(data.shape)} do not fit: masks (M, fy, fx) take "
+            "images (..., y, x), masks (M, C, fy, fx) take images (..., C, y, x)"
         )
     return field.replace(data=torch.einsum("...cyx,mcyx->...myx", data, mask))

@@ -1,7 +1,7 @@
 """Readout: from the field in the camera plane to frames, and from frames to the numbers that a network wants.
 
-``intensity`` takes one frame, ``|E|^2``. ``reference_pair`` takes two, with a coherent reference R added and subtracted, and
-gives the signed real part of the field exactly.
+``intensity`` takes one frame, ``|E|^2``. ``reference_pair`` takes two, with a coherent reference R added and
+subtracted, and gives the signed real part of the field exactly.
 """
 
 from torch import Tensor

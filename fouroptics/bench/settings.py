@@ -22,8 +22,8 @@ class LightConfig(FileConfig):
 class InputConfig(FileConfig):
     """``[input]``: the display of the image; `coding` says what a grey value g in [0, 1] does to the light.
 
-    ``amplitude``: u = g; ``intensity``: u = sqrt(g); ``phase``: u = exp(i pi g); ``binary``: u = 1 where g >= 1/2. A ``square`` pixel
-    carries its value over the whole pitch, a ``point`` pixel at its centre.
+    ``amplitude``: u = g; ``intensity``: u = sqrt(g); ``phase``: u = exp(i pi g); ``binary``: u = 1 where g >= 1/2. A
+    ``square`` pixel carries its value over the whole pitch, a ``point`` pixel at its centre.
     """
 
     shape: Shape
@@ -40,7 +40,7 @@ class LensConfig(FileConfig):
 
 
 class PanelConfig(SLMConfig):
-    """``[panel]``: the SLM in the Fourier plane, and the iris in front of it: ``"band"`` passes one band of the input, none all."""
+    """``[panel]``: the SLM in the Fourier plane; an iris ``"band"`` in front of it passes one band of the input."""
 
     iris: Literal["band"] | None = None
 
@@ -110,7 +110,7 @@ class FourFConfig(FileConfig):
 
     @property
     def camera_grid(self) -> Grid:
-        """Camera pixels; a camera without a shape covers the image of the input. For even sizes the centre is one pixel off."""
+        """Camera pixels, one off centre for even sizes; a camera without a shape covers the image of the input."""
         shape, pitch = self.camera.shape, self.camera.pitch
         if shape is None:
             n = [math.ceil(side * self.magnification / pitch - 1e-6) for side in self.input_grid.extent]

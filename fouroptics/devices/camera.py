@@ -117,12 +117,16 @@ class Camera(nn.Module):
         """
         seconds = self.config.exposure if exposure is None else exposure
         if seconds is None:
-            raise GeometryError("the exposure is 'auto': give exposure=camera.exposure_for(...), set once on training images")
+            raise GeometryError(
+                "the exposure is 'auto': give exposure=camera.exposure_for(...), set once on training images"
+            )
         return self.photons_for(field.intensity, field.wavelength, seconds)
 
     def photons_for(self, intensity: Tensor, wavelength: float, exposure: float) -> Tensor:
         """Mean photons a pixel for intensities in W/m^2, any shape; `exposure` in seconds."""
-        return intensity * (self.config.pitch**2 * self.config.fill_factor * exposure * wavelength / (PLANCK * LIGHT_SPEED))
+        return intensity * (
+            self.config.pitch**2 * self.config.fill_factor * exposure * wavelength / (PLANCK * LIGHT_SPEED)
+        )
 
     def exposure_for(self, intensity: Tensor, wavelength: float) -> float:
         """Exposure in seconds at which intensities (W/m^2, any shape) give `mean_photons` a pixel on average."""

@@ -50,7 +50,8 @@ class SLMConfig(FileConfig):
     dead_amplitude, dead_phase : float
         Amplitude r and phase (rad) that the area between the pixels adds to the light: r (1 - F) exp(i phi0) a pixel.
     grey : {"slmsuite", "direct"}
-        How a grey level drives the phase: rising grey lowers the phase delay (``slmsuite``, most LCOS panels) or raises it.
+        How a grey level drives the phase: rising grey lowers the phase delay (``slmsuite``, most LCOS panels) or
+        raises it.
     """
 
     name: str = "phase panel"

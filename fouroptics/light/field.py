@@ -38,7 +38,9 @@ class Field:
 
     def __post_init__(self) -> None:
         if tuple(self.data.shape[-2:]) != self.grid.shape:
-            raise GeometryError(f"data {tuple(self.data.shape)} does not end in the shape of its grid, {self.grid.shape}")
+            raise GeometryError(
+                f"data {tuple(self.data.shape)} does not end in the shape of its grid, {self.grid.shape}"
+            )
         if not (math.isfinite(self.wavelength) and self.wavelength > 0):
             raise GeometryError(f"wavelength = {self.wavelength!r}: must be finite and positive, in metres (532 * nm)")
         if not self.data.is_complex():

@@ -70,9 +70,7 @@ class Grid:
 
     def coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Sample positions (y, x) in metres: two float64 arrays of lengths ny and nx."""
-        y, x = (
-            (np.arange(n) - n // 2) * d + c for n, d, c in zip(self.shape, self.spacing, self.center, strict=True)
-        )
+        y, x = ((np.arange(n) - n // 2) * d + c for n, d, c in zip(self.shape, self.spacing, self.center, strict=True))
         return y, x
 
     def frequencies(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -85,9 +83,10 @@ class Grid:
         return replace(self, center=(self.center[0] + dy, self.center[1] + dx))
 
     def inverted(self, magnification: float = 1.0) -> "Grid":
-        """Return the grid on which the samples fall after inversion through the axis: ``-magnification * position``, in rising order.
+        """Return the grid of the samples after inversion: at ``-magnification * position``, in rising order.
 
-        Flipping both axes of an array on it gives the upright image, with no roll: for even n its centre is one sample off.
+        Flipping both axes of an array on it gives the upright image, with no roll: for even n its centre is one sample
+        off.
         """
         spacing = (magnification * self.spacing[0], magnification * self.spacing[1])
         off = [d * (1 - n % 2) - magnification * c for n, d, c in zip(self.shape, spacing, self.center, strict=True)]

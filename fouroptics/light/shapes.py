@@ -11,9 +11,13 @@ def circle(grid: Grid, radius: float, center: Pair = (0.0, 0.0)) -> Tensor:
     """Disk of a radius in metres; an edge cell carries the part that a straight edge through it covers."""
     y, x = axes(grid)
     dy, dx = y - center[0], x - center[1]
-    r = torch.hypot(dy, dx).clamp_min(1e-300)
-    width = (dy.abs() * grid.spacing[0] + dx.abs() * grid.spacing[1]) / r  # the cell seen along the radius
-    return ((radius - r) / width.clamp_min(min(grid.spacing)) + 0.5).clamp(0, 1)
+    r = torch.hypot(dy, dx)
+    sides = [(dx.abs() / r).nan_to_num(1.0) * grid.spacing[1], (dy.abs() / r).nan_to_num(0.0) * grid.spacing[0]]
+    a, b = (side.clamp_min(1e-4 * min(grid.spacing)) for side in sides)  # the cell's sides seen along the radius
+    low, high = (a - b) / 2, (a + b) / 2
+    inside = torch.minimum(torch.maximum(radius - r, -high), high)  # from the middle of the cell to the edge
+    parts = [(inside + step).clamp_min(0).square() for step in (high, low, -low, -high)]
+    return ((parts[0] - parts[1] - parts[2] + parts[3]) / (2 * a * b)).clamp(0, 1)
 
 
 def rectangle(grid: Grid, size: Pair, center: Pair = (0.0, 0.0)) -> Tensor:

@@ -17,7 +17,14 @@ def axes(grid: Grid, device: torch.device | str | None = None) -> tuple[Tensor, 
     return y[:, None], x[None, :]
 
 
-def plane_wave(grid: Grid, wavelength: float, *, power: float = 1.0, direction: Pair = (0.0, 0.0), dtype: torch.dtype = torch.complex64) -> Field:
+def plane_wave(
+    grid: Grid,
+    wavelength: float,
+    *,
+    power: float = 1.0,
+    direction: Pair = (0.0, 0.0),
+    dtype: torch.dtype = torch.complex64,
+) -> Field:
     """Uniform wave ``exp(i k (sy y + sx x))`` that carries `power` through the grid.
 
     Parameters
@@ -44,7 +51,9 @@ def plane_wave(grid: Grid, wavelength: float, *, power: float = 1.0, direction: 
         If the tilt turns the phase by more than pi a sample.
     """
     if math.hypot(*direction) > 1:
-        raise GeometryError(f"direction = {direction!r}: the direction sines of a travelling wave have a length of at most 1")
+        raise GeometryError(
+            f"direction = {direction!r}: the direction sines of a travelling wave have a length of at most 1"
+        )
     for sine, d in zip(direction, grid.spacing, strict=True):
         if abs(sine) * d > wavelength / 2:
             warnings.warn(
@@ -60,12 +69,20 @@ def plane_wave(grid: Grid, wavelength: float, *, power: float = 1.0, direction: 
 
 
 def gaussian_beam(
-    grid: Grid, wavelength: float, *, waist: float, power: float = 1.0, z: float = 0.0, center: Pair = (0.0, 0.0), dtype: torch.dtype = torch.complex64
+    grid: Grid,
+    wavelength: float,
+    *,
+    waist: float,
+    power: float = 1.0,
+    z: float = 0.0,
+    center: Pair = (0.0, 0.0),
+    dtype: torch.dtype = torch.complex64,
 ) -> Field:
     """Fundamental Gaussian beam at a distance z behind its waist (Siegman, *Lasers*, ch. 17), paraxial.
 
-    ``u = sqrt(2P/pi)/w exp(-r^2/w^2 + ikz + ik r^2/2R - i psi)`` with ``zR = pi w0^2/lambda``, ``w = w0 sqrt(1+(z/zR)^2)``,
-    ``R = z(1+(zR/z)^2)``, ``psi = arctan(z/zR)``. Valid while the divergence ``lambda/(pi w0)`` is small against 1.
+    ``u = sqrt(2P/pi)/w exp(-r^2/w^2 + ikz + ik r^2/2R - i psi)`` with ``zR = pi w0^2/lambda``,
+    ``w = w0 sqrt(1+(z/zR)^2)``, ``R = z(1+(zR/z)^2)``, ``psi = arctan(z/zR)``. Valid while the divergence
+    ``lambda/(pi w0)`` is small against 1.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The compiler: trained kernels to masks for one bench, with what was lost on the way.
 
-Passes: layout (where each kernel's window goes), target (taps and zeros), encoding (a phase), panel (levels), report (the
-response of the quantised mask on the bench, undiffracted light included).
+Passes: layout (where each kernel's window goes), target (taps and zeros), encoding (a phase), panel (levels), report
+(the response of the quantised mask on the bench, undiffracted light included).
 """
 
 import math
@@ -67,8 +67,8 @@ def tiled(count: int, size: int, bench: FourF) -> Layout:
     columns = min(room[1], 2 * math.ceil(count / max(rows, 1) / 2))
     if rows * columns < count:
         raise SamplingError(
-            f"{count} kernels of {size} x {size} need as many windows of {step} image pixels, one frame of this bench has "
-            f"{room[0]} x {room[1]}; use layout=sequential, fewer kernels, a finer panel or a larger camera"
+            f"{count} kernels of {size} x {size} need as many windows of {step} image pixels, one frame of this "
+            f"bench has {room[0]} x {room[1]}; use layout=sequential, fewer kernels, a finer panel or a larger camera"
         )
     y, x = ([round((i - (n - 1) / 2) * step) for i in range(n)] for n in (rows, columns))
     nearest = sorted(((a, b) for a in y for b in x), key=lambda tile: tile[0] ** 2 + tile[1] ** 2)[:count]
@@ -76,11 +76,15 @@ def tiled(count: int, size: int, bench: FourF) -> Layout:
 
 
 def sequential(count: int, size: int, bench: FourF) -> Layout:
-    """One frame a kernel, each at the same place, one window off the axis in y and x. Parameters as for `tiled`."""
+    """One frame a kernel, each at the same place off the axis, up to one window in y and x. Parameters as for `tiled`."""
     step = spacing(bench, size)
-    if min(_reach(bench, axis) for axis in (0, 1)) < step:
-        raise SamplingError(f"a window {step} image pixels off the axis does not fit this bench; use a finer panel or a larger camera")
-    return Layout(tuple(range(count)), ((step, step),) * count)
+    off = min(step, *(math.floor(_reach(bench, axis)) for axis in (0, 1)))
+    if off < step / 2:
+        raise SamplingError(
+            f"a window {step // 2} image pixels off the axis does not fit this bench, {off} do; use a finer panel or a "
+            "larger camera"
+        )
+    return Layout(tuple(range(count)), ((off, off),) * count)
 
 
 def _places(bench: FourF, axis: int, step: int) -> int:
@@ -90,7 +94,7 @@ def _places(bench: FourF, axis: int, step: int) -> int:
 
 
 def _reach(bench: FourF, axis: int) -> float:
-    """Farthest centre of a window, in image pixels: the camera holds the image, and the period of the panel does not fold it."""
+    """Farthest centre of a window that the camera holds and the period of the panel does not fold, in image pixels."""
     n, pixel = bench.config.input.shape[axis], bench.image_grid.spacing[axis]
     return min(bench.camera_grid.extent[axis] / (2 * pixel) - n / 2, bench.config.band / 2 - (n - 1))
 
@@ -130,7 +134,8 @@ def from_kernels(
     Returns
     -------
     MaskSet
-        Phase, levels and one row a kernel with its scale, error, correlation and efficiency as the quantised panel shows them.
+        Phase, levels and one row a kernel with its scale, error, correlation and efficiency as the quantised panel
+        shows them.
 
     Raises
     ------
@@ -145,7 +150,9 @@ def from_kernels(
     """
     weights = _check_kernels(kernels, bench)
     if not 0 < light < 1:
-        raise GeometryError(f"light = {light}: give the fraction of the light for the taps, between 0 and 1, such as 0.08")
+        raise GeometryError(
+            f"light = {light}: give the fraction of the light for the taps, between 0 and 1, such as 0.08"
+        )
     count, _, size, _ = weights.shape
     plan = layout(count, size, bench)
     generator = torch.Generator().manual_seed(seed)
@@ -158,11 +165,19 @@ def from_kernels(
     config = bench.config
     draft = MaskSet(
         phase=phase,
-        gray=panel.levels(phase, config.panel.bits, config.panel.grey).astype(np.uint8 if config.panel.bits <= 8 else np.uint16),
+        gray=panel.levels(phase, config.panel.bits, config.panel.grey).astype(
+            np.uint8 if config.panel.bits <= 8 else np.uint16
+        ),
         kernels=_table(weights[:, 0], plan, bench, None),
         slm=panel.SLMConfig.model_validate(config.panel.model_dump(exclude={"iris"})),
         instrument=_instrument(bench),
-        provenance={"program": "fouroptics", "seed": seed, "light": light, "bench": config.to_toml(), **(provenance or {})},
+        provenance={
+            "program": "fouroptics",
+            "seed": seed,
+            "light": light,
+            "bench": config.to_toml(),
+            **(provenance or {}),
+        },
         encoding=encoding.__name__,
         layout=layout.__name__,
     )
@@ -175,8 +190,8 @@ def _check_kernels(kernels: Any, bench: FourF) -> Tensor:
         raise GeometryError(f"kernels {tuple(weights.shape)}, {weights.dtype}: give real (out, in, k, k)")
     if weights.shape[1] != 1:
         raise GeometryError(
-            f"kernels {tuple(weights.shape)} have {weights.shape[1]} input channels; one pass of this bench sums none, give kernels "
-            "(out, 1, k, k)"
+            f"kernels {tuple(weights.shape)} have {weights.shape[1]} input channels; one pass of this bench sums none, "
+            "give kernels (out, 1, k, k)"
         )
     weights = weights.double()
     energy = weights.square().sum((1, 2, 3))
@@ -188,7 +203,7 @@ def _check_kernels(kernels: Any, bench: FourF) -> Tensor:
 
 
 def windows(weights: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Kernels (K, k, k) placed in windows (K, 2 ny - 1, 2 nx - 1) of all displacements; tap k//2 at the centre, zeros elsewhere."""
+    """Kernels (K, k, k) in windows (K, 2 ny - 1, 2 nx - 1) of all displacements: tap k//2 at the centre."""
     k = weights.shape[-1]
     out = weights.new_zeros((len(weights), 2 * shape[0] - 1, 2 * shape[1] - 1))
     top, left = shape[0] - 1 - k // 2, shape[1] - 1 - k // 2
@@ -230,7 +245,7 @@ def _problem(weights: Tensor, tiles: list[tuple[int, int]], bench: FourF, light:
 
 
 def _response(tiles: list[tuple[int, int]], bench: FourF) -> Callable[[Tensor], Tensor]:
-    """Transmission (fy, fx) to the response in the windows, by one transform over the box that holds them all; complex64."""
+    """Transmission (fy, fx) to the response in the windows, complex64: one transform over the box of all."""
     (ny, nx), pitch = bench.config.input.shape, bench.config.input.pitch
     low, high = ([edge(tile[axis] for tile in tiles) for axis in (0, 1)] for edge in (min, max))
     size = (high[0] - low[0] + 2 * ny - 1, high[1] - low[1] + 2 * nx - 1)
@@ -251,7 +266,7 @@ def _response(tiles: list[tuple[int, int]], bench: FourF) -> Callable[[Tensor], 
 
 
 def _envelope(displacements: Grid, bench: FourF) -> Tensor:
-    """What the diffraction of a pixel's active area leaves of the amplitude at displacements in the input plane, float64."""
+    """Amplitude that the diffraction of a panel pixel leaves at displacements in the input plane, float64."""
     unit = bench.config.panel.pitch / (bench.wavelength * bench.config.lens1.focal_length)
     y, x = (axis * (2 * math.pi * unit) for axis in axes(displacements))
     parts = [node.active * torch.cos(node.offset[0] * y + node.offset[1] * x) for node in bench.slm.nodes()]
@@ -267,7 +282,7 @@ def _on_panel(phase: Tensor, bench: FourF) -> np.ndarray:
 
 
 def with_report(masks: MaskSet, bench: FourF) -> MaskSet:
-    """Return the masks with scale, error, correlation and efficiency as they come out on `bench`, undiffracted light included."""
+    """Return the masks with scale, error, correlation and efficiency as they come out on `bench`."""
     table = masks.kernels
     plan = Layout(tuple(table.mask.tolist()), tuple((int(y), int(x)) for y, x in table.tile))
     response = bench.kernel(masks, plan.tiles)[list(plan.mask), range(len(plan.mask))]

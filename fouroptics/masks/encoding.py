@@ -1,6 +1,7 @@
 """Encodings: from the response that is wanted to a phase that the panel can show.
 
-An encoding is a function ``(problem, generator, progress) -> phase`` with the phase (fy, fx) in rad; `Problem` holds what it needs.
+An encoding is a function ``(problem, generator, progress) -> phase`` with the phase (fy, fx) in rad; `Problem` holds
+what it needs.
 """
 
 import math
@@ -24,10 +25,11 @@ class Problem:
     Attributes
     ----------
     respond : callable
-        Transmission (fy, fx), complex, to the response in the windows (T, wy, wx); in units in which the light that reaches the
-        panel, from one input pixel, has the energy 1.
+        Transmission (fy, fx), complex, to the response in the windows (T, wy, wx); in units in which the light that
+        reaches the panel, from one input pixel, has the energy 1.
     target : torch.Tensor
-        Wanted response (T, wy, wx), real or complex, each kernel with the same energy, the sum of all 1; zeros are prescribed too.
+        Wanted response (T, wy, wx), real or complex, each kernel with the same energy, the sum of all 1; zeros are
+        prescribed too.
     transfer : torch.Tensor
         Transmission (fy, fx), complex, that would give the target exactly, with ``max |transfer| = 1``.
     light : float
@@ -51,11 +53,17 @@ class Encoding(Protocol):
 
 
 def phase_only(
-    problem: Problem, generator: torch.Generator, progress: Progress | None = None, *, steps: int = 300, rate: float = 0.1
+    problem: Problem,
+    generator: torch.Generator,
+    progress: Progress | None = None,
+    *,
+    steps: int = 300,
+    rate: float = 0.1,
 ) -> Tensor:
     """Phase whose response is closest to the target at a fixed amplitude; outside the windows the light is free.
 
-    Minimises ``sum |h(phi) - sqrt(light) t|^2 / light`` over the windows with Adam from a random start. With the amplitude left free
+    Minimises ``sum |h(phi) - sqrt(light) t|^2 / light`` over the windows with Adam from a random start. With the
+    amplitude left free
     the search gets stuck; fixed well below the capacity of the mask it converges to the rounding of the panel.
 
     Parameters
@@ -81,7 +89,8 @@ def phase_only(
     phase = start.requires_grad_()
     optimiser = torch.optim.Adam([phase], lr=rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1.0, 0.5 + 0.5 * math.cos(math.pi * (2 * step / steps - 1))) if 2 * step > steps else 1.0
+        optimiser,
+        lambda step: min(1.0, 0.5 + 0.5 * math.cos(math.pi * (2 * step / steps - 1))) if 2 * step > steps else 1.0,
     )
     for step in range(steps):
         optimiser.zero_grad()
@@ -96,10 +105,14 @@ def phase_only(
 
 
 def arrizon(problem: Problem, generator: torch.Generator, progress: Progress | None = None) -> Tensor:
-    """Closed form: ``psi = f(|c|) sin(arg c)`` with ``J1(f(a)) = 0.58187 a`` (Arrizon et al., JOSA A 24, 3500, 2007, type 3).
+    """Closed form ``psi = f(|c|) sin(arg c)`` with ``J1(f(a)) = 0.58187 a``.
 
-    The first order of ``exp(i psi)`` is exactly ``0.58187 c``. Needs a carrier in c (every layout has one) and a swing of 3.68 rad only;
-    with several kernels in one mask the other orders fall into their windows. Parameters as for `phase_only`; nothing is random.
+    Type 3 of Arrizon et al., JOSA A 24, 3500 (2007).
+
+    The first order of ``exp(i psi)`` is exactly ``0.58187 c``. Needs a carrier in c (every layout has one) and a
+    swing of 3.68 rad only;
+    with several kernels in one mask the other orders fall into their windows. Parameters as for `phase_only`; nothing
+    is random.
     """
     del generator, progress
     amplitude, depth = _bessel_table()

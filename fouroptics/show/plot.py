@@ -1,4 +1,4 @@
-"""Pictures of fields, sections, masks and frames. Each takes an Axes (or makes one) and returns it; axes are in millimetres."""
+"""Pictures of fields, sections, masks and frames; each takes an Axes (or makes one) and returns it. Axes are in mm."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -30,16 +30,25 @@ def _extent(grid: Grid) -> tuple[float, float, float, float]:
 
 def image(data: ArrayLike, grid: Grid, ax: Axes | None = None, *, label: str = "", **options: Any) -> Axes:
     """Real data (y, x) on a grid, with a colour bar named `label`; `options` go to ``Axes.imshow``."""
-    ax = _axes(ax)
+    return _draw(data, grid, _axes(ax), label, None, **options)
+
+
+def _draw(data: ArrayLike, grid: Grid, ax: Axes, label: str, ticks: dict[float, str] | None, **options: Any) -> Axes:
     shown = ax.imshow(np.asarray(data), extent=_extent(grid), origin="lower", interpolation="nearest", **options)
     bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85)
     bar.set_label(label)
+    if ticks:
+        bar.set_ticks(list(ticks), labels=list(ticks.values()))
     ax.set(xlabel="x (mm)", ylabel="y (mm)")
     return ax
 
 
 def field(
-    u: Field, ax: Axes | None = None, *, what: Literal["intensity", "amplitude", "phase"] = "intensity", log: bool = False
+    u: Field,
+    ax: Axes | None = None,
+    *,
+    what: Literal["intensity", "amplitude", "phase"] = "intensity",
+    log: bool = False,
 ) -> Axes:
     """One field (y, x): intensity in W/m^2 (linear, or over four decades with `log`), amplitude, or phase in rad."""
     if what == "phase":
@@ -48,10 +57,14 @@ def field(
     if what == "amplitude":
         return image(np.sqrt(shown), u.grid, ax, label=r"$|u|$ ($\sqrt{\mathrm{W}}$/m)", cmap="viridis")
     norm = LogNorm(shown.max() * 1e-4, shown.max()) if log else None
-    return image(shown, u.grid, ax, label="intensity (W/m$^2$)" + (", log scale" if log else ""), cmap="inferno", norm=norm)
+    return image(
+        shown, u.grid, ax, label="intensity (W/m$^2$)" + (", log scale" if log else ""), cmap="inferno", norm=norm
+    )
 
 
-def section(light: Section, ax: Axes | None = None, *, marks: Iterable[tuple[float, str]] = (), decades: float = 4) -> Axes:
+def section(
+    light: Section, ax: Axes | None = None, *, marks: Iterable[tuple[float, str]] = (), decades: float = 4
+) -> Axes:
     """Light along the bench: z to the right, y up, each plane relative to its own brightest point, on a log scale.
 
     Parameters
@@ -68,22 +81,30 @@ def section(light: Section, ax: Axes | None = None, *, marks: Iterable[tuple[flo
     ax = _axes(ax)
     relative = light.intensity / np.maximum(light.intensity.max(0, keepdims=True), 1e-300)
     norm = LogNorm(10**-decades, 1)
-    shown = ax.pcolormesh(MM * light.z, MM * light.y, np.maximum(relative, 10**-decades), norm=norm, cmap="inferno", rasterized=True)
+    shown = ax.pcolormesh(
+        MM * light.z, MM * light.y, np.maximum(relative, 10**-decades), norm=norm, cmap="inferno", rasterized=True
+    )
     bar = ax.figure.colorbar(shown, ax=ax)
     bar.set_label("intensity / maximum of its plane")
     for z, name in marks:
         ax.axvline(MM * z, color="white", lw=0.8, ls=":")
-        ax.annotate(name, (MM * z, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points", ha="center")
+        ax.annotate(
+            name,
+            (MM * z, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+        )
     ax.set(xlabel="z (mm)", ylabel="y (mm)")
     return ax
 
 
 def mask(phase: ArrayLike, grid: Grid, ax: Axes | None = None) -> Axes:
     """Phase of a mask (y, x) in rad, wrapped to [0, 2 pi)."""
+    ticks = {0: "0", np.pi: r"$\pi$", 2 * np.pi: r"$2\pi$"}
     wrapped = np.mod(np.asarray(phase), 2 * np.pi)
-    ax = image(wrapped, grid, ax, label="phase (rad)", cmap="twilight", vmin=0, vmax=2 * np.pi)
-    ax.images[-1].colorbar.set_ticks([0, np.pi, 2 * np.pi], labels=["0", r"$\pi$", r"$2\pi$"])
-    return ax
+    return _draw(wrapped, grid, _axes(ax), "phase (rad)", ticks, cmap="twilight", vmin=0, vmax=2 * np.pi)
 
 
 def frame(

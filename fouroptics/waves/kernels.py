@@ -15,8 +15,8 @@ def transfer_function(
 ) -> Tensor:
     """Angular-spectrum transfer function ``exp(i kz z)`` in FFT order.
 
-    The phase is ``k z - (kx^2+ky^2)/(k+kz) z``, each term reduced mod 2 pi in float64. Evanescent waves decay with ``|z|`` in
-    both directions: what a backward step would amplify is lost.
+    The phase is ``k z - (kx^2+ky^2)/(k+kz) z``, each term reduced mod 2 pi in float64. Evanescent waves decay with
+    ``|z|`` in both directions: what a backward step would amplify is lost.
 
     Parameters
     ----------
@@ -44,21 +44,28 @@ def transfer_function(
     decay = torch.exp(-2 * math.pi * (s2 - 1).clamp_min(0).sqrt() * abs(z) / wavelength)
     kernel = torch.polar(decay, 2 * math.pi * turns)
     if bandlimit:
-        for axis, limit in enumerate(band_limits(shape, spacing, wavelength, float(z))):
+        plain = z.detach() if isinstance(z, Tensor) else z
+        for axis, limit in enumerate(band_limits(shape, spacing, wavelength, float(plain))):
             inside = f[axis].abs() <= limit
             kernel = kernel * (inside[:, None] if axis == 0 else inside[None, :])
     return kernel
 
 
 def band_limits(shape: tuple[int, int], spacing: Pair, wavelength: float, z: float) -> Pair:
-    """Frequencies (y, x) in cycles/m up to which a window of this size samples the transfer function without aliasing."""
+    """Frequencies (y, x) in cycles/m up to which a window of this size samples the transfer function well."""
     limits = [1 / (wavelength * math.hypot(2 * z / (n * d), 1)) for n, d in zip(shape, spacing, strict=True)]
     return limits[0], limits[1]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def cached_transfer_function(
-    shape: tuple[int, int], spacing: Pair, wavelength: float, z: float, bandlimit: bool, dtype: torch.dtype, device: torch.device
+    shape: tuple[int, int],
+    spacing: Pair,
+    wavelength: float,
+    z: float,
+    bandlimit: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
     """`transfer_function` for a plain distance, divided by the number of samples, cast and kept."""
     kernel = transfer_function(shape, spacing, wavelength, z, bandlimit=bandlimit)
@@ -67,12 +74,19 @@ def cached_transfer_function(
 
 @lru_cache(maxsize=8)
 def cached_impulse_spectrum(
-    source: Grid, target: Grid, wavelength: float, z: float, shape: tuple[int, int], dtype: torch.dtype, device: torch.device
+    source: Grid,
+    target: Grid,
+    wavelength: float,
+    z: float,
+    shape: tuple[int, int],
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
     """Spectrum of the sampled Rayleigh-Sommerfeld response that carries `source` onto `target`, both of one pitch.
 
-    ``h = (1/2 pi) (z/r) (1/r - ik) exp(ikr)/r dy dx`` (Goodman, *Introduction to Fourier Optics*, eq. 3-41) at every difference
-    target - source; `shape` holds at least the sum of both sizes minus one. Includes the division by the number of samples.
+    ``h = (1/2 pi) (z/r) (1/r - ik) exp(ikr)/r dy dx`` (Goodman, *Introduction to Fourier Optics*, eq. 3-41) at every
+    difference target - source; `shape` holds at least the sum of both sizes minus one. Includes the division by the
+    number of samples.
     """
     offsets = []
     for axis in (0, 1):

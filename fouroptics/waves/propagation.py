@@ -1,4 +1,4 @@
-"""Propagation: free space, a lens and the transform between its focal planes. Every function maps a Field to a Field."""
+"""Propagation: free space, a lens, and the transform between its focal planes. Each maps a Field to a Field."""
 
 import math
 import warnings
@@ -14,13 +14,15 @@ from fouroptics.units import show
 from fouroptics.waves import kernels
 from fouroptics.waves.transforms import fast_length, fft2, fourier, ifft2
 
+LARGEST = 2**24  #: samples of the largest window that `propagate` makes of a small one
+
 
 def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, pad: float = 2) -> Field:
     """Propagate by the band-limited angular spectrum.
 
-    ``U(fx, fy; z) = U(fx, fy; 0) exp(i kz z)`` with ``kz = sqrt(k^2 - kx^2 - ky^2)``. Exact for the samples as a band-limited
-    periodic field; padding keeps the neighbours of the period away. Valid for ``z`` up to the distance at which light of the
-    highest frequency crosses half the padded window.
+    ``U(fx, fy; z) = U(fx, fy; 0) exp(i kz z)`` with ``kz = sqrt(k^2 - kx^2 - ky^2)``. Exact for the samples as a
+    band-limited periodic field; padding keeps the neighbours of the period away. Valid for ``z`` up to the distance at
+    which light of the highest frequency walks as far as the padding, or half the window.
 
     Parameters
     ----------
@@ -41,19 +43,30 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     Warns
     -----
     SamplingWarning
-        If the window is too small for the distance: the highest frequencies are cut.
+        If the window is too small for the distance: the highest frequencies are cut, or wrap where pad < 2.
     """
     onto = onto or field.grid
-    bandlimit = pad > 1
-    shape = _window(field.grid, onto, pad) if bandlimit or onto != field.grid else field.grid.shape
-    if bandlimit:
-        _warn_about_cut(shape, field, float(z))
+    if pad <= 1:
+        return _through_window(field, z, onto, field.grid.shape, bandlimit=False)
+    shape = _window(field.grid, onto, pad)
+    _warn_about_window(field, _plain(z), onto, shape)
+    return _through_window(field, z, onto, shape)
+
+
+def _plain(value: float | Tensor) -> float:
+    """A number for decisions about sampling, without its gradient."""
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)
+
+
+def _through_window(
+    field: Field, z: float | Tensor, onto: Grid, shape: tuple[int, int], *, bandlimit: bool = True
+) -> Field:
+    key = (shape, field.grid.spacing, field.wavelength)
     if isinstance(z, Tensor):
-        kernel = kernels.transfer_function(shape, field.grid.spacing, field.wavelength, z.double(), bandlimit=bandlimit)
+        kernel = kernels.transfer_function(*key, z.to("cpu", torch.float64), bandlimit=bandlimit)
         kernel = (kernel / (shape[0] * shape[1])).to(field.data.device, field.data.dtype)
     else:
-        key = (shape, field.grid.spacing, field.wavelength, float(z), bandlimit)
-        kernel = kernels.cached_transfer_function(*key, field.data.dtype, field.data.device)
+        kernel = kernels.cached_transfer_function(*key, float(z), bandlimit, field.data.dtype, field.data.device)
     return field.replace(data=_apply(field, kernel, shape, onto), grid=onto)
 
 
@@ -61,11 +74,16 @@ def _apply(field: Field, kernel: Tensor, shape: tuple[int, int], onto: Grid) -> 
     """Multiply the padded spectrum by the kernel and return the samples on `onto`."""
     grid = field.grid
     spectrum = fft2(field.data, shape) * kernel
-    steps = [_whole_steps(grid, onto, axis) for axis in (0, 1)]
-    if None not in steps:
-        first = [0 if step is None else step for step in steps]
-        out = ifft2(spectrum).roll((-first[0], -first[1]), (-2, -1)) if any(first) else ifft2(spectrum)
-        return out[..., : onto.shape[0], : onto.shape[1]]
+    rows, columns = (_whole_steps(grid, onto, axis) for axis in (0, 1))
+    if rows is not None and columns is not None:
+        out = ifft2(spectrum)
+        for dim, first, n in ((-2, rows, onto.shape[0]), (-1, columns, onto.shape[1])):
+            inside = (
+                0 <= first <= out.shape[dim] - n
+            )  # else it wraps: before the first sample lies the end of the period
+            index = (torch.arange(n, device=out.device) + first) % out.shape[dim]
+            out = out.narrow(dim, first, n) if inside else out.index_select(dim, index)
+        return out
     # Another pitch: sum the spectrum at the new points. Frequencies in rising order form a grid of their own.
     centred = spectrum.roll((shape[0] // 2, shape[1] // 2), (-2, -1))
     df = [1 / (n * d) for n, d in zip(shape, grid.spacing, strict=True)]
@@ -75,7 +93,7 @@ def _apply(field: Field, kernel: Tensor, shape: tuple[int, int], onto: Grid) -> 
 
 
 def _whole_steps(grid: Grid, onto: Grid, axis: int) -> int | None:
-    """How many samples the first sample of `onto` lies behind that of `grid`; None where the pitches or positions do not fit."""
+    """Samples from the first of `grid` to the first of `onto`; None where the pitches or positions do not fit."""
     d = grid.spacing[axis]
     if abs(onto.spacing[axis] / d - 1) > 1e-12 * onto.shape[axis]:
         return None
@@ -98,16 +116,18 @@ def _window(grid: Grid, onto: Grid, pad: float) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _warn_about_cut(shape: tuple[int, int], field: Field, z: float) -> None:
-    limits = kernels.band_limits(shape, field.grid.spacing, field.wavelength, z)
-    for limit, d, n in zip(limits, field.grid.spacing, shape, strict=True):
-        top = min(1 / (2 * d), 1 / field.wavelength)
-        if limit < top * (1 - 1e-9):
-            sine = min(field.wavelength * top, 0.999999)
-            need = 2 * abs(z) * sine / math.sqrt(1 - sine**2)
+def _warn_about_window(field: Field, z: float, onto: Grid, shape: tuple[int, int]) -> None:
+    for axis, d in enumerate(field.grid.spacing):
+        window = shape[axis] * d
+        reach = min(
+            window / 2, window - _span(field.grid, onto, axis)
+        )  # half is cut; what comes around must miss `onto`
+        need = abs(z) * _steepest(d, field.wavelength)
+        if need > reach * (1 + 1e-9):
             warnings.warn(
-                f"angular_spectrum over {show(z, 'length', 4)} needs a window of {show(need, 'length', 4)}, it has "
-                f"{show(n * d, 'length', 4)}: detail finer than {show(1 / limit, 'length', 4)} is cut; "
+                f"angular_spectrum over {show(z, 'length', 4)}: the steepest light that samples of "
+                f"{show(d, 'length', 4)} carry walks {show(need, 'length', 4)}, the window of "
+                f"{show(window, 'length', 4)} leaves it {show(reach, 'length', 4)}, the rest is cut or wraps; "
                 "use propagate(), a larger pad or coarser samples",
                 SamplingWarning,
                 stacklevel=3,
@@ -115,11 +135,17 @@ def _warn_about_cut(shape: tuple[int, int], field: Field, z: float) -> None:
             return
 
 
+def _steepest(d: float, wavelength: float) -> float:
+    """Tangent of the steepest angle that samples of pitch d carry."""
+    sine = min(wavelength / (2 * d), 0.999999)
+    return sine / math.sqrt(1 - sine**2)
+
+
 def rayleigh_sommerfeld(field: Field, z: float, onto: Grid | None = None) -> Field:
     """Propagate by the first Rayleigh-Sommerfeld integral, as a linear convolution by FFT.
 
-    Valid from the distance on at which the spherical wave turns by less than pi a sample at the largest offset; it then has no
-    periods and no cut band.
+    Valid from the distance on at which the spherical wave turns by less than pi a sample at the largest offset; it then
+    has no periods and no cut band.
 
     Parameters
     ----------
@@ -148,7 +174,8 @@ def rayleigh_sommerfeld(field: Field, z: float, onto: Grid | None = None) -> Fie
     onto = onto or field.grid
     if z == 0 or max(abs(a / b - 1) for a, b in zip(onto.spacing, field.grid.spacing, strict=True)) > 1e-9:
         raise SamplingError(
-            f"rayleigh_sommerfeld from {field.grid} onto {onto} over {z} m: it needs one pitch and z != 0; use propagate()"
+            f"rayleigh_sommerfeld from {field.grid} onto {onto} over {z} m: it needs one pitch and z != 0; "
+            "use propagate()"
         )
     shortest = _impulse_limit(field.grid, onto, field.wavelength)
     if abs(z) < shortest * (1 - 1e-9):
@@ -169,14 +196,18 @@ def rayleigh_sommerfeld(field: Field, z: float, onto: Grid | None = None) -> Fie
 def _impulse_limit(grid: Grid, onto: Grid, wavelength: float) -> float:
     """Shortest distance at which the pitch samples the spherical wave at the largest offset of each axis, in metres."""
     spans = [_span(grid, onto, axis) for axis in (0, 1)]
-    return max(span * math.sqrt(max((2 * d / wavelength) ** 2 - 1, 0)) for span, d in zip(spans, grid.spacing, strict=True))
+    return max(
+        span * math.sqrt(max((2 * d / wavelength) ** 2 - 1, 0)) for span, d in zip(spans, grid.spacing, strict=True)
+    )
 
 
 def propagate(field: Field, z: float | Tensor, onto: Grid | None = None) -> Field:
     """Propagate over a distance; the method follows from the geometry alone.
 
-    The angular spectrum where a window of up to four times the needed area samples its transfer function, the Rayleigh-Sommerfeld
-    convolution where the pitch samples the spherical wave: for equal pitches one of the two always does.
+    The angular spectrum where a window of up to four times the needed area samples its transfer function, the
+    Rayleigh-Sommerfeld convolution where the pitch samples the spherical wave. What is left (long narrow grids; far
+    planes of another pitch or with a tensor z) takes the angular spectrum in as large a window as it needs, up to
+    `LARGEST` samples.
 
     Parameters
     ----------
@@ -195,26 +226,25 @@ def propagate(field: Field, z: float | Tensor, onto: Grid | None = None) -> Fiel
     Warns
     -----
     SamplingWarning
-        If neither method is valid; the message says which samples would do.
+        If neither method is valid: the highest frequencies are cut.
     """
     onto = onto or field.grid
-    distance, wavelength = abs(float(z)), field.wavelength
+    distance, wavelength = abs(_plain(z)), field.wavelength
     if not math.isfinite(distance):
-        raise GeometryError(f"z = {float(z)}: the distance must be finite, in metres")
+        raise GeometryError(f"z = {_plain(z)}: the distance must be finite, in metres")
     if distance == 0 and onto == field.grid and not isinstance(z, Tensor):
         return field
     same_pitch = all(abs(a / b - 1) < 1e-9 for a, b in zip(field.grid.spacing, onto.spacing, strict=True))
     base, need = _window(field.grid, onto, 2), []
     for n, d in zip(base, field.grid.spacing, strict=True):
-        sine = min(wavelength / (2 * d), 0.999999)
-        need.append(max(n, math.ceil(2 * distance * sine / math.sqrt(1 - sine**2) / d)))
-    fits = need[0] * need[1] <= 4 * base[0] * base[1]
-    if not fits and same_pitch and not isinstance(z, Tensor) and distance >= _impulse_limit(field.grid, onto, wavelength):
+        need.append(fast_length(max(n, math.ceil(2 * distance * _steepest(d, wavelength) / d))))
+    area = need[0] * need[1]
+    far = area > 4 * base[0] * base[1]
+    if far and same_pitch and not isinstance(z, Tensor) and distance >= _impulse_limit(field.grid, onto, wavelength):
         return rayleigh_sommerfeld(field, z, onto)
-    if not fits:
-        need = list(base)
-    pad = max(n / m for n, m in zip(need, field.grid.shape, strict=True))
-    return angular_spectrum(field, z, onto, pad)
+    shape = base if area > max(4 * base[0] * base[1], LARGEST) else (need[0], need[1])
+    _warn_about_window(field, distance, onto, shape)
+    return _through_window(field, z, onto, shape)
 
 
 def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) -> Field:
@@ -239,9 +269,9 @@ def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) 
     SamplingWarning
         If the lens turns the phase by more than pi a sample at the edge of the grid.
     """
-    grid, f = field.grid, abs(float(focal_length))
+    grid, f = field.grid, abs(_plain(focal_length))
     if not (math.isfinite(f) and f > 0):
-        raise GeometryError(f"focal_length = {float(focal_length)}: must be finite and not 0, in metres")
+        raise GeometryError(f"focal_length = {_plain(focal_length)}: must be finite and not 0, in metres")
     for n, d, c, c0 in zip(grid.shape, grid.spacing, grid.center, center, strict=True):
         edge = abs(c - c0) + n * d / 2
         if edge * d > field.wavelength * f / 2 * (1 + 1e-9):
@@ -261,8 +291,9 @@ def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) 
 def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) -> Field:
     """Ideal lens from its front to its back focal plane, onto any grid.
 
-    ``U(X, Y) = 1/(i lambda f) int u(x, y) exp(-2 pi i (xX + yY)/(lambda f)) dx dy`` (Goodman, eq. 5-19 with d = f), without the
-    constant phase exp(2ikf). Paraxial; the sampled input repeats in the back focal plane with the period lambda f / d.
+    ``U(X, Y) = 1/(i lambda f) int u(x, y) exp(-2 pi i (xX + yY)/(lambda f)) dx dy`` (Goodman, eq. 5-19 with d = f),
+    without the constant phase exp(2ikf). Paraxial; the sampled input repeats in the back focal plane with the period
+    lambda f / d.
 
     Parameters
     ----------
@@ -291,13 +322,14 @@ def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) ->
         pitch = [scale / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
         onto = Grid(grid.shape, (pitch[0], pitch[1]))
     for axis in (0, 1):
-        edge = abs(onto.center[axis]) + onto.extent[axis] / 2 - onto.spacing[axis] / 2
+        n, d, c = onto.shape[axis], onto.spacing[axis], onto.center[axis]
+        edge = max(abs(c - n // 2 * d), abs(c + (n - 1 - n // 2) * d))
         period = scale / grid.spacing[axis]
         if edge > period / 2 * (1 + 1e-9):
             warnings.warn(
                 f"fourier_lens: {onto} reach {show(edge, 'length', 4)} from the axis, samples of "
-                f"{show(grid.spacing[axis], 'length', 4)} define the spectrum up to {show(period / 2, 'length', 4)} and repeat it "
-                "beyond; use finer samples or a smaller grid",
+                f"{show(grid.spacing[axis], 'length', 4)} define the spectrum up to {show(period / 2, 'length', 4)} "
+                "and repeat it beyond; use finer samples or a smaller grid",
                 SamplingWarning,
                 stacklevel=2,
             )

@@ -37,8 +37,8 @@ def ifft2(data: Tensor) -> Tensor:
 def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = -1) -> Tensor:
     """Fourier sum ``U(X) = sum_x u(x) exp(sign 2 pi i x X / scale)`` from one grid onto any other.
 
-    Each axis takes an FFT where the two pitches fit one (``scale/(d D)`` a whole number) and a matrix product where that is
-    cheaper or the only way. Phases are built in float64.
+    Each axis takes an FFT where the two pitches fit one (``scale/(d D)`` a whole number) and a matrix product where
+    that is cheaper or the only way. Phases are built in float64.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = 
 
 
 def square_pixels(data: Tensor, n: int) -> Tensor:
-    """Samples of square pixels on an n times finer grid, twice as wide: the comb of pixel values times ``sinc`` in the spectrum.
+    """Samples of square pixels on an n times finer grid, twice as wide: the comb of values with a ``sinc`` spectrum.
 
     Band-limited to n/2 cycles a pixel, where its spectrum is that of ideal squares. Pixel j of an axis of N lies at
     sample ``n (j + N - N//2)``, so both grids have the same centre.
@@ -75,7 +75,7 @@ def square_pixels(data: Tensor, n: int) -> Tensor:
     first = [n * (size - size // 2) for size in (height, width)]
     comb[..., first[0] : first[0] + n * height : n, first[1] : first[1] + n * width : n] = data
     sinc = [torch.sinc(frequencies(2 * size * n, 1 / n)) / (2 * size) for size in (height, width)]
-    return ifft2(fft2(comb) * (sinc[0][:, None] * sinc[1][None, :]).to(data.dtype))
+    return ifft2(fft2(comb) * (sinc[0][:, None] * sinc[1][None, :]).to(data.device, data.dtype))
 
 
 Line = tuple[int, float, float]
@@ -106,14 +106,14 @@ def _turns_to_phasor(turns: Tensor, dtype: torch.dtype, device: torch.device) ->
 
 @lru_cache(maxsize=64)
 def _matrix(line: Line, onto: Line, scale: float, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    x, big_x = (
-        (torch.arange(n, dtype=torch.float64) - n // 2) * d + c for n, d, c in (line, onto)
-    )
+    x, big_x = ((torch.arange(n, dtype=torch.float64) - n // 2) * d + c for n, d, c in (line, onto))
     return _turns_to_phasor(sign * big_x[:, None] * x / scale, dtype, device)
 
 
 @lru_cache(maxsize=64)
-def _ramps(line: Line, onto: Line, whole: int, sign: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _ramps(
+    line: Line, onto: Line, whole: int, sign: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Phase ramps that turn an FFT (first sample at 0) into the transform between two centred, shifted lines."""
     (n, d, c), (m, big_d, big_c) = line, onto
     start, begin = c / d - n // 2, big_c / big_d - m // 2

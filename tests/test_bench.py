@@ -1,0 +1,82 @@
+"""Bench: sequence, places, sections; each element does what its function does."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import fouroptics as fo
+from fouroptics.units import mm, nm, um
+
+GRID = fo.Grid((128, 120), 10 * um)
+BEAM = fo.gaussian_beam(GRID, 633 * nm, waist=0.2 * mm, dtype=torch.complex128)
+F = 60 * mm
+
+
+def relay() -> fo.Bench:
+    return fo.Bench([fo.FreeSpace(F), ("collimator", fo.Lens(F)), fo.FreeSpace(F)])
+
+
+def test_sequence_is_the_functions_one_after_another():
+    expected = fo.propagate(fo.lens(fo.propagate(BEAM, F), F), F)
+    torch.testing.assert_close(relay()(BEAM).data, expected.data)
+
+
+def test_two_free_spaces_and_a_lens_are_the_lens_transform():
+    """Up to the constant phase exp(2ikf); the input fills a tenth of the window, so its edges do not matter."""
+    wave = relay()(BEAM)
+    ideal = fo.fourier_lens(BEAM, F, onto=GRID)
+    phase = torch.polar(torch.ones(1, dtype=torch.float64), torch.tensor([2 * math.pi * (2 * F / BEAM.wavelength % 1)]).double())
+    miss = (wave.data - ideal.data * phase).abs().square().sum() / ideal.data.abs().square().sum()
+    assert float(miss.sqrt()) < 2e-4  # the quartic phase pi x^4 / (4 lambda f^3) of a 0.15 mm spot
+
+
+def test_places_by_name_and_by_distance():
+    bench = relay()
+    assert bench.length == pytest.approx(2 * F)
+    torch.testing.assert_close(bench.at("freespace1", BEAM).data, fo.propagate(BEAM, F).data)
+    torch.testing.assert_close(bench.at("collimator", BEAM).data, fo.lens(fo.propagate(BEAM, F), F).data)
+    torch.testing.assert_close(bench.at(0.0, BEAM).data, BEAM.data)
+    torch.testing.assert_close(bench.at(F / 3, BEAM).data, fo.propagate(BEAM, F / 3).data)
+    torch.testing.assert_close(bench.at(2 * F, BEAM).data, bench(BEAM).data)
+    with pytest.raises(fo.GeometryError, match="no element 'lens9'"):
+        bench.at("lens9", BEAM)
+    with pytest.raises(fo.GeometryError, match="120 mm"):
+        bench.at(1.0, BEAM)
+    with pytest.raises(fo.GeometryError, match="ideal lens"):
+        fo.Bench([fo.FourierLens(F)]).at(F, BEAM)
+
+
+def test_names_are_unique():
+    with pytest.raises(fo.GeometryError, match="used twice"):
+        fo.Bench([("a", fo.Lens(F)), ("a", fo.Lens(F))])
+
+
+def test_lens_aperture_takes_power():
+    w = a = 0.2 * mm
+    cut = fo.Lens(F, diameter=2 * a)(BEAM)
+    edge = 2 * math.pi * a * 10 * um / 6 * 2 / (math.pi * w**2) * math.exp(-2)  # cells on the edge pass c^2 of c: 1/6 missing
+    assert float(cut.power() / BEAM.power()) == pytest.approx(1 - math.exp(-2) - edge, abs=5e-4)  # a ring of 125 cells
+    torch.testing.assert_close(fo.Lens(F, diameter=100 * mm)(BEAM).data, fo.Lens(F)(BEAM).data)
+
+
+def test_mask_multiplies():
+    transmission = fo.shapes.rectangle(GRID, (0.3 * mm, 0.2 * mm))
+    torch.testing.assert_close(fo.Mask(transmission)(BEAM).data, BEAM.data * transmission)
+
+
+def test_section_follows_the_beam_to_its_focus():
+    bench = fo.Bench([fo.Lens(F), fo.FreeSpace(2 * F)])
+    light = bench.section(BEAM, np.linspace(0, 2 * F, 9).tolist(), np.linspace(-0.3 * mm, 0.3 * mm, 61))
+    assert light.intensity.shape == (61, 9)
+    np.testing.assert_allclose(light.z, np.linspace(0, 2 * F, 9))
+    axis = light.intensity[30]
+    assert axis.argmax() == 4  # the focus
+    expected = float(bench.at(F, BEAM).intensity.max())
+    assert axis[4] == pytest.approx(expected, rel=1e-3)  # periodic window against a padded one
+    assert axis[0] == pytest.approx(2 / (math.pi * (0.2 * mm) ** 2), rel=1e-9)
+    total = bench.section(BEAM, [F], np.linspace(-0.6 * mm, 0.6 * mm, 2401), x=None)
+    assert total.intensity.sum() * 0.5 * um == pytest.approx(1.0, rel=1e-3)  # power, by linear interpolation
+    side = bench.section(BEAM, [0.0], np.array([0.0]), x=lambda z: 0.2 * mm)
+    assert side.intensity[0, 0] == pytest.approx(axis[0] * math.exp(-2), rel=1e-9)

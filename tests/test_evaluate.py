@@ -1,0 +1,73 @@
+"""The ladder's statistics, and the demo as a whole on few images."""
+
+import csv
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from scipy import stats
+
+import fouroptics as fo
+from models import demo
+from models.data import Dataset, Split, fashion_subset
+from models.evaluate import Rung, paired, rows, wilson
+
+
+@pytest.mark.parametrize(("correct", "count"), [(0, 20), (17, 20), (1760, 2000)])
+def test_wilson_interval(correct, count):
+    expected = stats.binomtest(correct, count).proportion_ci(method="wilson")
+    assert wilson(correct, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_paired_difference_covers_the_truth():
+    """Two networks that agree often: the interval is narrower than that of two accuracies, and holds the truth 95 times of 100."""
+    generator, covered = torch.Generator().manual_seed(0), 0
+    for _ in range(400):
+        u = torch.rand(500, generator=generator)
+        a, b = u < 0.88, (u < 0.86) | (u > 0.995)
+        mean, low, high = paired(a, b)
+        covered += low <= 0.88 - 0.865 <= high
+        assert high - low < 2 * 1.96 * math.sqrt(2 * 0.88 * 0.12 / 500)
+        assert mean == pytest.approx(float(a.float().mean() - b.float().mean()), abs=1e-6)
+    assert 0.92 <= covered / 400 <= 0.98  # 95 % of 400: standard error 1.1 %
+
+
+def test_rows_hold_the_reference():
+    labels = torch.tensor([0, 1, 2, 3])
+    table = rows([Rung("a", "-", labels), Rung("b", "linear", torch.tensor([0, 1, 0, 0]))], labels, "a")
+    assert [row["accuracy"] for row in table] == [1.0, 0.5]
+    assert table[0]["difference"] == 0
+    assert table[1]["difference"] == -0.5
+
+
+def test_demo_from_images_to_ladder(tmp_path, monkeypatch, capsys):
+    """The real bench, mask and file with one epoch of training: every rung is there, all from the file, and a second run works."""
+    data = fashion_subset()
+    few = Dataset(data.name, data.classes, data.train.first(1500), data.validation.first(100), Split(data.test.images[:200], data.test.labels[:200]))
+    monkeypatch.setattr(demo, "fashion_subset", lambda: few)
+    recipe = demo.RecipeConfig.from_toml(demo.RECIPE)
+    short = recipe.model_copy(
+        update={name: getattr(recipe, name).model_copy(update={"epochs": 1}) for name in ("teacher_training", "training")}
+    )
+    monkeypatch.setattr(demo, "RecipeConfig", type("Short", (), {"from_toml": staticmethod(lambda path: short)}))
+    (tmp_path / "masks.h5.partial").write_bytes(b"left by a killed run")
+    demo.main(seed=1, output=tmp_path, threads=torch.get_num_threads())
+    with (tmp_path / "ladder.csv").open() as file:
+        ladder = {row["rung"]: row for row in csv.DictReader(file)}
+    optical = ["ideal optics", "quantised panel", "+ undiffracted light", "+ camera noise"]
+    assert list(ladder)[:4] == ["teacher", "student alone", "student distilled", "collapsed"]
+    assert list(ladder)[4:8] == optical
+    assert sum(name.startswith("control: ") for name in ladder) == 4
+    assert {ladder[name]["readout"] for name in optical} == {"intensity"}
+    assert ladder["collapsed"]["difference"] == "0.0"
+    assert abs(float(ladder["ideal optics"]["difference"])) <= 0.002 * 2 / 2  # at most 4 of 2,000; here none of 200
+    for name in ("section.png", "mask.png", "overview.png", "masks.h5", "bench.toml", "kernels.npz", "model.pt", "run.json"):
+        assert (tmp_path / name).stat().st_size > 0
+    assert not list(tmp_path.glob("*.partial"))
+    assert fo.bundle.verify(tmp_path / "masks.h5") == []
+    assert "200 test images, seed 1" in capsys.readouterr().out
+    command = [sys.executable, "-m", "models.evaluate", str(tmp_path), str(tmp_path / "bench.toml"), "--seed", "1"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    assert "2,000 test images" in printed

@@ -1,0 +1,288 @@
+"""The 4f bench: its geometry, its convolution, its two models, its real panel."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import bench_data
+from torch.nn import functional
+
+import fouroptics as fo
+from fouroptics.bench.fourf import PLANES
+from fouroptics.masks.compiler import transfer
+
+
+def bench(changes=None, **options) -> fo.FourF:
+    return fo.FourF(bench_data(changes, **options))
+
+
+def random(*shape, seed=0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def levels(place: fo.FourF, count=1) -> SimpleNamespace:
+    """Random grey levels for the panel of a bench."""
+    shape = (count, *place.config.panel.shape)
+    return SimpleNamespace(gray=np.random.default_rng(0).integers(0, 256, shape, np.uint8), slm=place.config.panel)
+
+
+def relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max())
+
+
+def test_grids_of_the_example(example_bench):
+    assert example_bench.fourier_grid == fo.Grid((500, 500), 8e-6)
+    assert example_bench.camera_grid.shape == (2048, 2448)
+    y, x = example_bench.camera_grid.coordinates()
+    image_y, image_x = example_bench.image_grid.coordinates()
+    for places, pixels in ((image_y, y), (image_x, x)):
+        nearest = np.abs(places[:, None] - pixels).min(1)
+        assert nearest.max() < 1e-9  # a camera pixel sits on each image pixel; the file rounds the pitch to 12 digits
+
+
+def test_fourier_grid_without_iris_is_the_panel():
+    assert bench({"panel": {"preset": "generic-1080p-8um", "iris": None}}, small=False).fourier_grid.shape == (1080, 1920)
+
+
+def test_band_of_no_whole_number_keeps_the_pixels_inside():
+    place = bench({"input": {"pitch": "250 um"}})
+    assert place.config.band == pytest.approx(63.3)
+    assert place.fourier_grid.shape == (63, 63)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 9])
+@pytest.mark.parametrize("shape", [(28, 28), (27, 20)])
+def test_convolution_is_that_of_torch(size, shape):
+    """conv2d in float64 to 1e-9, after one flip and the sign: many channels, odd and even kernels, no roll."""
+    place = bench({"input": {"pixel": "point", "shape": list(shape)}}, small=False)
+    images, kernels = random(2, 3, *shape), random(4, 3, size, size, seed=1)
+    out = place(fo.Field(images, place.input_grid, place.wavelength), transfer(kernels, place), onto=place.image_grid)
+    low, high = size // 2, size - 1 - size // 2
+    expected = functional.conv2d(functional.pad(images, (low, high, low, high)), kernels)
+    assert relative(-out.data.flip((-2, -1)), expected + 0j) < 1e-12  # the contract asks for 1e-9; float64 leaves 1e-14
+
+
+def test_camera_without_a_shape_is_the_inverted_image():
+    changes = {"input": {"pixel": "point"}, "camera": {"pitch": "247.265625 um", "shape": None}}
+    place = bench(changes)
+    assert place.camera_grid == place.image_grid
+    u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
+    out = place(u, torch.ones(place.fourier_grid.shape))
+    assert relative(-out.data.flip((-2, -1)), u.data) < 1e-12
+
+
+@pytest.mark.parametrize("f2", [100, 400])
+def test_magnification_and_power(f2):
+    place = bench({"lens2": {"focal_length": f"{f2} mm"}, "input": {"pixel": "point"}})
+    u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
+    out = place(u, torch.ones(place.fourier_grid.shape), onto=place.image_grid)
+    assert relative(-out.data.flip((-2, -1)) * f2 / 200, u.data) < 1e-12
+    assert float(out.power()) == pytest.approx(float(u.power()), rel=1e-12)
+
+
+def test_mask_axes():
+    place = bench()
+    images = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(0))
+    masks = torch.ones(3, *place.fourier_grid.shape)
+    assert place(images, masks).data.shape == (5, 3, 144, 144)
+    assert place(images[0], masks).data.shape == (3, 144, 144)
+    assert place(images, masks[0]).data.shape == (5, 144, 144)
+    with pytest.raises(fo.GeometryError, match="do not fit"):
+        place(images, torch.ones(2, 3, *place.fourier_grid.shape))
+    with pytest.raises(fo.GeometryError, match="fourier_grid"):
+        place(images, torch.ones(3, 7, 7))
+
+
+def test_display_codings():
+    grey = torch.tensor([0.0, 0.25, 0.5, 1.0]).repeat(8, 2)
+    beam = bench().illumination().float()
+    expected = {"amplitude": grey, "intensity": grey.sqrt(), "binary": (grey >= 0.5).float(), "phase": torch.exp(1j * math.pi * grey)}
+    for coding, amplitude in expected.items():
+        coded = bench({"input": {"coding": coding}}).encode(grey).data
+        torch.testing.assert_close(coded, (amplitude * beam).to(torch.complex64))
+
+
+def test_beam_carries_its_power():
+    uniform = bench({"light": {"beam_radius": None, "power": "2 mW"}} | {}).config
+    assert uniform.light.beam_radius is None
+    place = fo.FourF(uniform)
+    assert float(place.encode(torch.ones(8, 8, dtype=torch.float64)).power()) == pytest.approx(2e-3, rel=1e-12)
+    wide = bench({"input": {"shape": [256, 256]}, "light": {"beam_radius": "6 mm"}}).encode(torch.ones(256, 256))
+    assert float(wide.power()) == pytest.approx(1e-3, rel=1e-4)  # the Gaussian fits the display
+
+
+def test_wrong_images_are_refused():
+    place = bench()
+    with pytest.raises(fo.GeometryError, match=r"\[0, 1\]"):
+        place.encode(torch.full((8, 8), 1.5))
+    with pytest.raises(fo.GeometryError, match=r"\[0, 1\]"):
+        place.encode(torch.full((8, 8), float("nan")))
+    with pytest.raises(fo.GeometryError, match="display"):
+        place.encode(torch.zeros(9, 8))
+    with pytest.raises(fo.GeometryError, match="display"):
+        place.encode(fo.Field(torch.zeros(8, 8), fo.Grid((8, 8), 1e-6), place.wavelength))
+
+
+@pytest.mark.parametrize("pixel", ["point", "square"])
+def test_kernel_is_the_bench(pixel):
+    """Sum over displacements against the optics, at read pixels about two tiles, through a real panel."""
+    place = bench({"input": {"pixel": pixel}})
+    masks, tiles = levels(place, 2), [(9, -9), (0, 0)]
+    images = torch.rand(3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    kernels = place.kernel(masks, tiles)
+    padded = functional.pad(place.encode(images).data, (7, 7, 7, 7))
+    for t, (ty, tx) in enumerate(tiles):
+        d = place.image_grid.spacing[0]
+        field = place(images, masks, onto=place.image_grid.shifted(ty * d, tx * d)).data.flip((-2, -1))
+        parts = [functional.conv2d(padded.real[:, None], part[:, t, None]) for part in (kernels.real, kernels.imag)]
+        assert relative(-field, torch.complex(*parts)) < 1e-12
+
+
+def test_pixel_nodes_against_many_sub_pixels():
+    """The nodes of the panel against a dense grid of sub-pixels: the second order of the midpoint rule, 1/n^2."""
+    place = bench({"input": {"pixel": "point"}, "panel": {"shape": [96, 128], "fill_factor": 1.0}})
+    masks, d = levels(place), place.image_grid.spacing[0]
+    onto = place.image_grid.shifted(9 * d, 9 * d)
+    u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
+    nodes = place(u, masks, onto).data[0]
+    phase = fo.devices.panel.realised(torch.from_numpy(place.crop(masks.gray)[0].astype(float)), 8)
+    errors = []
+    for n in (2, 4, 8):
+        grid = place.fourier_grid
+        fine = fo.Grid((grid.shape[0] * n, grid.shape[1] * n), grid.spacing[0] / n)
+        fine = fine.shifted(-(fine.coordinates()[0][: n].mean() - grid.coordinates()[0][0]), 0)
+        fine = fine.shifted(0, -(fine.coordinates()[1][: n].mean() - grid.coordinates()[1][0]))
+        front = fo.waves.transforms.fourier(u.data, u.grid, fine, place.wavelength * 0.2) * (-1j * u.grid.cell / (place.wavelength * 0.2))
+        behind = fo.Field(front * place.slm.expand(phase, n), fine, place.wavelength)
+        errors.append(relative(fo.fourier_lens(behind, 0.2, onto).data, nodes))
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
+    assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
+    assert errors[2] < 4e-3
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.0, 3.0])
+def test_undiffracted_light_stays_on_the_axis(phase):
+    """Its phase changes the kernel about the axis, and about a tile off the axis by no more than its faint tail."""
+    changes = {"panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_phase": f"{phase} rad"}, "input": {"pixel": "point"}}
+    dark = bench({"panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_amplitude": 0.0}, "input": {"pixel": "point"}})
+    place, tiles = bench(changes), [(0, 0), (9, 9)]
+    masks = levels(place)
+    added = place.kernel(masks, tiles) - dark.kernel(masks, tiles)
+    middle = added[0, 0, 7, 7]
+    assert complex(middle) == pytest.approx(0.1 * complex(math.cos(phase), math.sin(phase)), rel=1e-9)
+    assert float(added[0, 1].abs().max()) < 1e-12  # point pixels over a whole band: an exact comb
+
+
+def test_masks_for_another_panel_are_refused():
+    place = bench()
+    masks = levels(place)
+    masks.slm = masks.slm.model_copy(update={"bits": 10})
+    with pytest.raises(fo.GeometryError, match="bits = 10"):
+        place(torch.zeros(8, 8), masks)
+
+
+def test_misplaced_camera_and_panel():
+    """Camera: samples elsewhere. Panel: the mask's spectrum turns by the shift, kernels keep their modulus."""
+    place, d = bench({"input": {"pixel": "point"}}), 247.265625e-6
+    u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
+    open_panel = torch.ones(place.fourier_grid.shape)
+    moved = bench({"input": {"pixel": "point"}, "poses": {"camera": {"y": "247.265625 um"}}})
+    a, b = place(u, open_panel, place.image_grid).data, moved(u, open_panel, moved.image_grid).data
+    assert relative(b[:-1], a[1:]) < 1e-12
+    assert d == moved.image_grid.center[0] - place.image_grid.center[0]
+    kernels = random(1, 3, 3)
+    shifted = bench({"input": {"pixel": "point"}, "poses": {"panel": {"x": "8 um"}}})
+    h = shifted.kernel(transfer(kernels, place))[0, 0]
+    assert relative(h.abs(), place.kernel(transfer(kernels, place))[0, 0].abs()) < 1e-12
+    turn = h[7, 8] / kernels[0, 1, 2]
+    assert complex(turn) == pytest.approx(np.exp(-2j * np.pi / 64), rel=1e-9)  # one pixel of 64 in the band, one tap
+
+
+@pytest.mark.parametrize("pixel", ["point", "square"])
+def test_wave_model_agrees(pixel):
+    """Two models of the same optics, global phase removed: the light that leaves 1.1 times the geometric lens plane is missing."""
+    changes = {"input": {"pixel": pixel, "shape": [16, 16]}, "panel": {"shape": [128, 128]}}
+    ideal, wave = bench(changes), bench(changes | {"model": "wave"})
+    image = functional.avg_pool2d(torch.rand(1, 18, 18, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), 3, 1)[0]
+    kernel = torch.tensor([[0, 1, 0], [1, 2, 1], [0, 1, 0]], dtype=torch.float64) / 6
+    mask = transfer(kernel, ideal)
+    a, b = (place(image, mask, ideal.image_grid).data for place in (ideal, wave))
+    b = b * torch.exp(-1j * (a.conj() * b).sum().angle())
+    assert float((a - b).abs().square().sum().sqrt() / a.abs().square().sum().sqrt()) < 0.02
+    with pytest.raises(fo.GeometryError, match="shift-invariant"):
+        wave.kernel(mask)
+
+
+def test_every_plane_can_be_seen():
+    image = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
+    for model in ("fourier", "wave"):
+        place = bench({"model": model})
+        mask = torch.ones(place.fourier_grid.shape)
+        for plane in PLANES:
+            if model == "fourier" and plane.startswith("lens"):
+                with pytest.raises(fo.GeometryError, match="ideal"):
+                    place.at(plane, image, mask)
+            else:
+                assert torch.isfinite(place.at(plane, image, mask).intensity).all()
+    torch.testing.assert_close(place.at("camera", image, mask).data, place(image, mask).data)
+    with pytest.raises(fo.GeometryError, match="give the masks"):
+        place.at("mask", image)
+    with pytest.raises(fo.GeometryError, match="no plane"):
+        place.at("sofa", image)
+
+
+def test_gradient_reaches_a_phase_mask():
+    place = bench()
+    phase = torch.zeros(place.fourier_grid.shape, requires_grad=True)
+    place(torch.ones(8, 8), place.slm(phase), place.image_grid).intensity.sum().backward()
+    assert phase.grad is not None
+    assert float(phase.grad.abs().max()) > 0
+
+
+def test_check_names_what_is_wrong():
+    assert all(row.ok for row in bench(small=False).check())
+    faults = {
+        "band on the panel": {"input": {"pitch": "10 um"}},
+        "panel pixels in the band": {"input": {"shape": [40, 40]}},
+        "camera over the image": {"camera": {"shape": [8, 8]}},
+        "camera pixels per image pixel": {"camera": {"pitch": "100 um"}},
+        "lens1 diameter": {"lens1": {"diameter": "1 mm"}},
+    }
+    for quantity, changes in faults.items():
+        assert quantity in [row.quantity for row in bench(changes).check() if not row.ok]
+
+
+def test_bench_file_round_trip(tmp_path):
+    place = bench({"poses": {"panel": {"x": "8 um"}}})
+    path = tmp_path / "bench.toml"
+    path.write_text(place.config.to_toml())
+    assert fo.FourF.from_toml(path).config == place.config
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"input": {"pitch": 31.65}}, ["input.pitch", "31.65", "unit"]),
+        ({"light": {"wavelenght": "633 nm"}}, ["light.wavelenght", "wavelength"]),
+        ({"panel": {"fill_factor": 1.3}}, ["panel.fill_factor", "1.3"]),
+        ({"camera": {"preset": "holga"}}, ["camera", "holga", "generic-12bit"]),
+        ({"lens1": {"focal_length": "-200 mm"}}, ["lens1.focal_length", "-200 mm"]),
+        ({"readout": {"kind": "magic"}}, ["readout.kind", "magic", "reference_pair"]),
+        ({"input": {"shape": [28]}}, ["input.shape"]),
+        ({"light": {"power": "nan W"}}, ["light.power", "nan"]),
+    ],
+)
+def test_bad_files_end_in_one_clear_message(tmp_path, changes, words):
+    path, lines = tmp_path / "bench.toml", []
+    for name, value in bench_data(changes).items():
+        if isinstance(value, dict):
+            lines += [f"[{name}]", *(f"{k} = {v!r}".replace("'", '"') for k, v in value.items())]
+        else:
+            lines.insert(0, f'{name} = "{value}"')
+    path.write_text("\n".join(lines))
+    with pytest.raises(fo.ConfigError) as caught:
+        fo.FourF.from_toml(path)
+    for word in [str(path), *words]:
+        assert word in str(caught.value)
