@@ -2,4 +2,5 @@
 
 from fouroptics.cli import app
 
-app(prog_name="fouroptics")
+if __name__ == "__main__":
+    app(prog_name="fouroptics")

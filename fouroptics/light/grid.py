@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,8 @@ class Grid:
     center: Pair = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        spacing = (self.spacing, self.spacing) if isinstance(self.spacing, int | float) else self.spacing
+        given: Any = self.spacing
+        spacing: Pair = (given, given) if isinstance(given, int | float) else given
         for name, pair in (("shape", self.shape), ("spacing", spacing), ("center", self.center)):
             if len(pair) != 2:
                 raise GeometryError(f"{name} = {pair!r}: give two numbers, (y, x)")
@@ -70,7 +72,10 @@ class Grid:
 
     def coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Sample positions (y, x) in metres: two float64 arrays of lengths ny and nx."""
-        y, x = ((np.arange(n) - n // 2) * d + c for n, d, c in zip(self.shape, self.spacing, self.center, strict=True))
+        y, x = (
+            (np.arange(n, dtype=np.float64) - n // 2) * d + c
+            for n, d, c in zip(self.shape, self.spacing, self.center, strict=True)
+        )
         return y, x
 
     def frequencies(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,6 +6,7 @@ are wrong by their own scale in some builds of torch: pytorch/pytorch#169670.)
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import torch
 from scipy.fft import next_fast_len
@@ -16,7 +17,8 @@ from fouroptics.light.grid import Grid
 
 def fast_length(n: int) -> int:
     """Smallest length of at least n with small prime factors."""
-    return next_fast_len(n)
+    length: Any = next_fast_len(n)
+    return int(length)
 
 
 def frequencies(n: int, d: float) -> Tensor:
