@@ -18,6 +18,7 @@ from fouroptics.bench import settings
 from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
+from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from models import figures
 from models.controls import controls
@@ -34,7 +35,7 @@ from models.evaluate import (
     undiffracted_phase_changes,
 )
 from models.optical import calibrate, response
-from models.runs import commit, save_run, write_whole
+from models.runs import commit, save_run
 from models.student import Student
 from models.train import RecipeConfig, Trained, build, fit, logits, progress_bar, train
 

@@ -21,10 +21,11 @@ from torch import Tensor
 from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
+from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from models.data import Split, fashion_subset
 from models.optical import calibrate, ideal_response, predict, response, with_panel
-from models.runs import load_student, write_whole
+from models.runs import load_student
 from models.student import Student
 from models.train import logits
 

@@ -1,4 +1,4 @@
-"""How much light to ask for: response error and accuracy against the fraction of light in the taps, on validation images.
+"""How much light to ask for: response error and validation accuracy against the fraction of light in the taps.
 
 python -m models.light runs/demo runs/demo/bench.toml -o docs/results/light.csv
 """

@@ -11,7 +11,6 @@ A checkpoint is a dict of plain types and tensors: state_dict, config, kernels (
 import csv
 import io
 import json
-import os
 import pickle
 import platform
 import subprocess
@@ -25,19 +24,12 @@ import numpy as np
 import torch
 
 from fouroptics.errors import FourOpticsError
+from fouroptics.masks.export import write_whole
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
 
 PACKAGES = ("fouroptics", "torch", "numpy")
 Network = TypeVar("Network", Student, Teacher)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all: to ``.partial`` beside it, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
 
 
 def save_checkpoint(path: Path, network: Student | Teacher) -> None:

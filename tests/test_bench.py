@@ -27,7 +27,9 @@ def test_two_free_spaces_and_a_lens_are_the_lens_transform():
     """Up to the constant phase exp(2ikf); the input fills a tenth of the window, so its edges do not matter."""
     wave = relay()(BEAM)
     ideal = fo.fourier_lens(BEAM, F, onto=GRID)
-    phase = torch.polar(torch.ones(1, dtype=torch.float64), torch.tensor([2 * math.pi * (2 * F / BEAM.wavelength % 1)]).double())
+    phase = torch.polar(
+        torch.ones(1, dtype=torch.float64), torch.tensor([2 * math.pi * (2 * F / BEAM.wavelength % 1)]).double()
+    )
     miss = (wave.data - ideal.data * phase).abs().square().sum() / ideal.data.abs().square().sum()
     assert float(miss.sqrt()) < 2e-4  # the quartic phase pi x^4 / (4 lambda f^3) of a 0.15 mm spot
 
@@ -56,7 +58,9 @@ def test_names_are_unique():
 def test_lens_aperture_takes_power():
     w = a = 0.2 * mm
     cut = fo.Lens(F, diameter=2 * a)(BEAM)
-    edge = 2 * math.pi * a * 10 * um / 6 * 2 / (math.pi * w**2) * math.exp(-2)  # cells on the edge pass c^2 of c: 1/6 missing
+    edge = (
+        2 * math.pi * a * 10 * um / 6 * 2 / (math.pi * w**2) * math.exp(-2)
+    )  # cells on the edge pass c^2 of c: 1/6 missing
     assert float(cut.power() / BEAM.power()) == pytest.approx(1 - math.exp(-2) - edge, abs=5e-4)  # a ring of 125 cells
     torch.testing.assert_close(fo.Lens(F, diameter=100 * mm)(BEAM).data, fo.Lens(F)(BEAM).data)
 

@@ -26,7 +26,9 @@ def test_mean_and_variance(photons):
     cam = camera()
     c, y = cam.config, frames(cam, photons)
     variance = c.gain**2 * (c.read_noise**2 + c.qe * photons) + 1 / 12
-    assert float(y.mean()) == pytest.approx(float(cam.expected(torch.tensor(photons))), abs=5 * math.sqrt(variance / len(y)))
+    assert float(y.mean()) == pytest.approx(
+        float(cam.expected(torch.tensor(photons))), abs=5 * math.sqrt(variance / len(y))
+    )
     assert float(y.var()) == pytest.approx(variance, rel=5 * math.sqrt(2 / len(y)))  # 5 standard errors
 
 
@@ -53,7 +55,9 @@ def test_numbers_are_whole_clipped_and_reproducible():
     assert not torch.equal(y, frames(cam, 200.0, seed=1))
     assert float(frames(cam, 1e5).max()) == 255
     assert float(cam.expected(torch.tensor(1e6))) == 255
-    assert float(camera(full_well=100, gain=1.0, read_noise=0).expected(torch.tensor(1e6))) == 200  # the well, not the converter
+    assert (
+        float(camera(full_well=100, gain=1.0, read_noise=0).expected(torch.tensor(1e6))) == 200
+    )  # the well, not the converter
     assert float(frames(camera(black_level=0), 0.0).min()) == 0
 
 

@@ -54,7 +54,7 @@ def test_exact_transmission_gives_exact_taps(pixel):
 
 
 def test_one_frame_for_all_kernels(example_bench):
-    """Sixteen signed 9 x 9 kernels in one 8-bit mask, square input pixels, the panel's pixels and undiffracted light included."""
+    """Sixteen signed 9 x 9 kernels in one 8-bit mask, with square pixels on both sides and undiffracted light."""
     masks = from_kernels(kernels(16, 9), example_bench, seed=1)
     table = masks.kernels
     assert masks.gray.shape == (1, 1080, 1920)
@@ -136,7 +136,7 @@ def test_progress_is_told(small_bench):
         (torch.full((1, 1, 3, 3), float("nan")), "finite"),
         (torch.ones(1, 1, 3, 3) * 1j, "real"),
         (torch.ones(1, 1, 9, 9), "wider"),
-        (torch.ones(3, 3), "out, in, k, k"),
+        (torch.ones(3, 3), r"\(out, in, k, k\)"),
     ],
 )
 def test_wrong_kernels_are_refused(small_bench, bad, words):
@@ -145,7 +145,7 @@ def test_wrong_kernels_are_refused(small_bench, bad, words):
 
 
 def test_wrong_light_is_refused(small_bench):
-    with pytest.raises(fo.GeometryError, match="light = 1.5"):
+    with pytest.raises(fo.GeometryError, match=r"light = 1\.5"):
         from_kernels(kernels(), small_bench, light=1.5)
 
 

@@ -22,7 +22,7 @@ def test_wilson_interval(correct, count):
 
 
 def test_paired_difference_covers_the_truth():
-    """Two networks that agree often: the interval is narrower than that of two accuracies, and holds the truth 95 times of 100."""
+    """Two networks that agree often: a narrower interval than of two accuracies, and right 95 times of 100."""
     generator, covered = torch.Generator().manual_seed(0), 0
     for _ in range(400):
         u = torch.rand(500, generator=generator)
@@ -43,13 +43,21 @@ def test_rows_hold_the_reference():
 
 
 def test_demo_from_images_to_ladder(tmp_path, monkeypatch, capsys):
-    """The real bench, mask and file with one epoch of training: every rung is there, all from the file, and a second run works."""
+    """The real bench, mask and file with one epoch of training: every rung, all from the file, a second run on top."""
     data = fashion_subset()
-    few = Dataset(data.name, data.classes, data.train.first(1500), data.validation.first(100), Split(data.test.images[:200], data.test.labels[:200]))
+    few = Dataset(
+        data.name,
+        data.classes,
+        data.train.first(1500),
+        data.validation.first(100),
+        Split(data.test.images[:200], data.test.labels[:200]),
+    )
     monkeypatch.setattr(demo, "fashion_subset", lambda: few)
     recipe = demo.RecipeConfig.from_toml(demo.RECIPE)
     short = recipe.model_copy(
-        update={name: getattr(recipe, name).model_copy(update={"epochs": 1}) for name in ("teacher_training", "training")}
+        update={
+            name: getattr(recipe, name).model_copy(update={"epochs": 1}) for name in ("teacher_training", "training")
+        }
     )
     monkeypatch.setattr(demo, "RecipeConfig", type("Short", (), {"from_toml": staticmethod(lambda path: short)}))
     (tmp_path / "masks.h5.partial").write_bytes(b"left by a killed run")
@@ -63,7 +71,16 @@ def test_demo_from_images_to_ladder(tmp_path, monkeypatch, capsys):
     assert {ladder[name]["readout"] for name in optical} == {"intensity"}
     assert ladder["collapsed"]["difference"] == "0.0"
     assert abs(float(ladder["ideal optics"]["difference"])) <= 0.002 * 2 / 2  # at most 4 of 2,000; here none of 200
-    for name in ("section.png", "mask.png", "overview.png", "masks.h5", "bench.toml", "kernels.npz", "model.pt", "run.json"):
+    for name in (
+        "section.png",
+        "mask.png",
+        "overview.png",
+        "masks.h5",
+        "bench.toml",
+        "kernels.npz",
+        "model.pt",
+        "run.json",
+    ):
         assert (tmp_path / name).stat().st_size > 0
     assert not list(tmp_path.glob("*.partial"))
     assert fo.bundle.verify(tmp_path / "masks.h5") == []

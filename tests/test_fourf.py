@@ -1,7 +1,8 @@
 """The 4f bench: its geometry, its convolution, its two models, its real panel."""
 
 import math
-from types import SimpleNamespace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from torch.nn import functional
 
 import fouroptics as fo
 from fouroptics.bench.fourf import PLANES
+from fouroptics.devices import panel
 from fouroptics.masks.compiler import transfer
+from fouroptics.waves.transforms import fourier
 
 
 def bench(changes=None, **options) -> fo.FourF:
@@ -22,10 +25,16 @@ def random(*shape, seed=0) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def levels(place: fo.FourF, count=1) -> SimpleNamespace:
+@dataclass(frozen=True)
+class Levels:
+    gray: Any
+    slm: fo.SLMConfig
+
+
+def levels(place: fo.FourF, count=1) -> Levels:
     """Random grey levels for the panel of a bench."""
     shape = (count, *place.config.panel.shape)
-    return SimpleNamespace(gray=np.random.default_rng(0).integers(0, 256, shape, np.uint8), slm=place.config.panel)
+    return Levels(np.random.default_rng(0).integers(0, 256, shape, np.uint8), place.config.panel)
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -43,7 +52,10 @@ def test_grids_of_the_example(example_bench):
 
 
 def test_fourier_grid_without_iris_is_the_panel():
-    assert bench({"panel": {"preset": "generic-1080p-8um", "iris": None}}, small=False).fourier_grid.shape == (1080, 1920)
+    assert bench({"panel": {"preset": "generic-1080p-8um", "iris": None}}, small=False).fourier_grid.shape == (
+        1080,
+        1920,
+    )
 
 
 def test_band_of_no_whole_number_keeps_the_pixels_inside():
@@ -98,7 +110,12 @@ def test_mask_axes():
 def test_display_codings():
     grey = torch.tensor([0.0, 0.25, 0.5, 1.0]).repeat(8, 2)
     beam = bench().illumination().float()
-    expected = {"amplitude": grey, "intensity": grey.sqrt(), "binary": (grey >= 0.5).float(), "phase": torch.exp(1j * math.pi * grey)}
+    expected = {
+        "amplitude": grey,
+        "intensity": grey.sqrt(),
+        "binary": (grey >= 0.5).float(),
+        "phase": torch.exp(1j * math.pi * grey),
+    }
     for coding, amplitude in expected.items():
         coded = bench({"input": {"coding": coding}}).encode(grey).data
         torch.testing.assert_close(coded, (amplitude * beam).to(torch.complex64))
@@ -147,14 +164,14 @@ def test_pixel_nodes_against_many_sub_pixels():
     onto = place.image_grid.shifted(9 * d, 9 * d)
     u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
     nodes = place(u, masks, onto).data[0]
-    phase = fo.devices.panel.realised(torch.from_numpy(place.crop(masks.gray)[0].astype(float)), 8)
+    phase = panel.realised(torch.from_numpy(place.crop(masks.gray)[0].astype(float)), 8)
     errors = []
     for n in (2, 4, 8):
         grid = place.fourier_grid
         fine = fo.Grid((grid.shape[0] * n, grid.shape[1] * n), grid.spacing[0] / n)
-        fine = fine.shifted(-(fine.coordinates()[0][: n].mean() - grid.coordinates()[0][0]), 0)
-        fine = fine.shifted(0, -(fine.coordinates()[1][: n].mean() - grid.coordinates()[1][0]))
-        front = fo.waves.transforms.fourier(u.data, u.grid, fine, place.wavelength * 0.2) * (-1j * u.grid.cell / (place.wavelength * 0.2))
+        fine = fine.shifted(-(fine.coordinates()[0][:n].mean() - grid.coordinates()[0][0]), 0)
+        fine = fine.shifted(0, -(fine.coordinates()[1][:n].mean() - grid.coordinates()[1][0]))
+        front = fourier(u.data, u.grid, fine, place.wavelength * 0.2) * (-1j * u.grid.cell / (place.wavelength * 0.2))
         behind = fo.Field(front * place.slm.expand(phase, n), fine, place.wavelength)
         errors.append(relative(fo.fourier_lens(behind, 0.2, onto).data, nodes))
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
@@ -165,8 +182,13 @@ def test_pixel_nodes_against_many_sub_pixels():
 @pytest.mark.parametrize("phase", [0.0, 1.0, 3.0])
 def test_undiffracted_light_stays_on_the_axis(phase):
     """Its phase changes the kernel about the axis, and about a tile off the axis by no more than its faint tail."""
-    changes = {"panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_phase": f"{phase} rad"}, "input": {"pixel": "point"}}
-    dark = bench({"panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_amplitude": 0.0}, "input": {"pixel": "point"}})
+    changes = {
+        "panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_phase": f"{phase} rad"},
+        "input": {"pixel": "point"},
+    }
+    dark = bench(
+        {"panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_amplitude": 0.0}, "input": {"pixel": "point"}}
+    )
     place, tiles = bench(changes), [(0, 0), (9, 9)]
     masks = levels(place)
     added = place.kernel(masks, tiles) - dark.kernel(masks, tiles)
@@ -178,9 +200,9 @@ def test_undiffracted_light_stays_on_the_axis(phase):
 def test_masks_for_another_panel_are_refused():
     place = bench()
     masks = levels(place)
-    masks.slm = masks.slm.model_copy(update={"bits": 10})
+    other = replace(masks, slm=masks.slm.model_copy(update={"bits": 10}))
     with pytest.raises(fo.GeometryError, match="bits = 10"):
-        place(torch.zeros(8, 8), masks)
+        place(torch.zeros(8, 8), other)
 
 
 def test_misplaced_camera_and_panel():
@@ -202,10 +224,12 @@ def test_misplaced_camera_and_panel():
 
 @pytest.mark.parametrize("pixel", ["point", "square"])
 def test_wave_model_agrees(pixel):
-    """Two models of the same optics, global phase removed: the light that leaves 1.1 times the geometric lens plane is missing."""
+    """Two models of the same optics, global phase removed; light beyond 1.1 times the geometric lens plane is lost."""
     changes = {"input": {"pixel": pixel, "shape": [16, 16]}, "panel": {"shape": [128, 128]}}
     ideal, wave = bench(changes), bench(changes | {"model": "wave"})
-    image = functional.avg_pool2d(torch.rand(1, 18, 18, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), 3, 1)[0]
+    image = functional.avg_pool2d(
+        torch.rand(1, 18, 18, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), 3, 1
+    )[0]
     kernel = torch.tensor([[0, 1, 0], [1, 2, 1], [0, 1, 0]], dtype=torch.float64) / 6
     mask = transfer(kernel, ideal)
     a, b = (place(image, mask, ideal.image_grid).data for place in (ideal, wave))

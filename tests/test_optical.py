@@ -1,5 +1,7 @@
 """The exact reduction against the bench itself, and the fit of the camera's numbers."""
 
+from typing import Any
+
 import pytest
 import torch
 from conftest import bench_data
@@ -12,12 +14,12 @@ from models.optical import calibrate, correlate, ideal_response, predict, respon
 from models.student import Student, StudentConfig
 
 
-def make_student(readout="intensity", **fields) -> Student:
+def make_student(readout: Any = "intensity", **fields: Any) -> Student:
     torch.manual_seed(0)
     return Student(StudentConfig(readout=readout, **fields)).eval()
 
 
-SMALL = {"size": 8, "depth": 1, "outputs": 4, "pool": 2, "hidden": 8}
+SMALL: dict[str, Any] = {"size": 8, "depth": 1, "outputs": 4, "pool": 2, "hidden": 8}
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (7, 10)])
@@ -46,7 +48,9 @@ def test_reduction_equals_the_bench_on_64_images(example_bench, dtype, tolerance
 
 
 def test_sequential_masks_reduce_alike(small_bench):
-    masks = from_kernels(torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0)), small_bench, layout=sequential)
+    masks = from_kernels(
+        torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0)), small_bench, layout=sequential
+    )
     images = torch.rand(3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     d, (ty, tx) = small_bench.image_grid.spacing[0], masks.kernels.tile[0].tolist()
     whole = small_bench(images, masks, onto=small_bench.image_grid.shifted(ty * d, tx * d)).data.flip((-2, -1))
@@ -80,9 +84,13 @@ def test_calibrated_numbers_are_the_students(readout):
         wanted = student.detect(student.amplitude(images[200:]))
     for k in range(4):
         pair = torch.stack([detected[:, k].flatten(), wanted[:, k].flatten()])
-        assert float(torch.corrcoef(pair)[0, 1]) > 0.97  # 2,000 photons a pixel, and 3 % response error of so small a mask
+        assert (
+            float(torch.corrcoef(pair)[0, 1]) > 0.97
+        )  # 2,000 photons a pixel, and 3 % response error of so small a mask
         assert float(pair[0].mean() / pair[1].mean()) == pytest.approx(1, abs=0.1) or readout == "reference_pair"
-    photons = bench.camera.photons_for(fo.readout.intensity(optics(images[:200])), bench.wavelength, instrument.exposure)
+    photons = bench.camera.photons_for(
+        fo.readout.intensity(optics(images[:200])), bench.wavelength, instrument.exposure
+    )
     if readout == "intensity":
         assert float(photons.mean()) == pytest.approx(2000, rel=1e-4)
 

@@ -122,7 +122,7 @@ def test_dark_section(ax: Axes) -> None:
 
 
 def test_frame_marks_windows(ax: Axes) -> None:
-    plot.frame(np.ones((4, 6)), GRID, ax, windows=[(1e-3, -2e-3, 0.5e-3, 1e-3)], zero_order=(1e-3, 2e-3))
+    plot.frame(np.ones((4, 6)), GRID, ax, windows=[(1e-3, -2e-3, 0.5e-3, 1e-3)], zero_order=(0, 0, 1e-3, 2e-3))
     window, zero = (item for item in ax.patches if isinstance(item, Rectangle))
     assert np.asarray(window.get_bbox().extents) == pytest.approx([-2.5, 0.75, -1.5, 1.25])
     assert np.asarray(zero.get_bbox().extents) == pytest.approx([-1, -0.5, 1, 0.5])

@@ -106,7 +106,7 @@ def test_gradient_passes_straight_through_the_levels():
 def test_presets_and_wrong_ones():
     for name in PRESETS:
         assert SLMConfig.preset(name).source
-    with pytest.raises(ConfigError, match="holoeye-pluto-2.1"):
+    with pytest.raises(ConfigError, match=r"holoeye-pluto-2\.1"):
         SLMConfig.preset("pluto")
     with pytest.raises(ConfigError, match=r"fill_factor = 1.2"):
         SLMConfig(fill_factor=1.2)

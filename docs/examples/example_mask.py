@@ -2,8 +2,8 @@
 From kernels to a file that an SLM loads
 ========================================
 
-Four edge detectors become one phase mask. The file is written, checked and read back, and the bench shows what the camera
-sees through it.
+Four edge detectors become one phase mask. The file is written, checked and read back, and the bench shows what the
+camera sees through it.
 """
 
 import tempfile
@@ -25,7 +25,8 @@ for row in bench.check():
     assert row.ok
 
 # %%
-# The kernels, in the order of torch: ``(out, in, k, k)``. All four go into one frame, each at its own place off the axis.
+# The kernels, in the order of torch: ``(out, in, k, k)``. All four go into one frame, each at its own place off the
+# axis.
 sobel = torch.tensor([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
 laplace = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])
 kernels = torch.stack([sobel, sobel.T, laplace, torch.ones(3, 3) / 9])[:, None]
@@ -33,8 +34,8 @@ masks = fo.masks.from_kernels(kernels, bench, light=0.1)
 print(masks.report())
 
 # %%
-# The file holds the grey levels as they are sent, the phases, the panel, the kernels and the instrument; ``verify`` returns
-# what is wrong with it, here nothing.
+# The file holds the grey levels as they are sent, the phases, the panel, the kernels and the instrument;
+# ``verify`` returns what is wrong with it, here nothing.
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name, "masks.h5")
 fo.bundle.save(path, masks)
@@ -49,11 +50,13 @@ image = torch.zeros(28, 28)
 image[8:20, 8:20] = 1
 field = bench(image, loaded)
 d = bench.image_grid.spacing[0]
-windows = [(y * d, x * d, *bench.image_grid.extent) for y, x in loaded.kernels.tile]
+size = bench.image_grid.extent
+centre = [float(axis.mean()) for axis in bench.image_grid.coordinates()]
+windows = [(centre[0] + y * d, centre[1] + x * d, *size) for y, x in loaded.kernels.tile]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 fo.plot.mask(bench.crop(loaded.phase[0]), bench.fourier_grid, left)
 frame = bench.camera.expected(bench.camera.photons(field, exposure=2e-3)[0])
-fo.plot.frame(frame, bench.camera_grid, right, windows=windows, zero_order=bench.image_grid.extent)
+fo.plot.frame(frame, bench.camera_grid, right, windows=windows, zero_order=(*centre, *size))
 right.set(xlim=(-2, 2), ylim=(-2, 2))
 left.set_title("mask")
 right.set_title("camera")

@@ -15,7 +15,8 @@ import fouroptics as fo
 from fouroptics.units import mm, nm, um
 
 # %%
-# A beam of 0.5 mm radius meets a lens of 100 mm. The grid must be fine enough for the lens: `fo.lens` warns when it is not.
+# A beam of 0.5 mm radius meets a lens of 100 mm. The grid must be fine enough for the lens: `fo.lens` warns when it
+# is not.
 grid = fo.Grid((512, 512), 8 * um)
 beam = fo.gaussian_beam(grid, 532 * nm, waist=0.5 * mm)
 bench = fo.Bench([fo.Lens(100 * mm), fo.FreeSpace(200 * mm)])
@@ -41,5 +42,7 @@ ax.set_title("focus, and the 1/e$^2$ radius of the textbook")
 # Both agree with the closed form: the peak of the spot is `2 P / (pi w^2)`.
 peak = 2 / (math.pi * radius**2)
 assert abs(float(fine.intensity.max()) / peak - 1) < 1e-3
-assert abs(float(focus.intensity.max()) / peak - 1) < 1e-2  # sampled at 8 um: the beam ends where the lens meets its grid
+assert (
+    abs(float(focus.intensity.max()) / peak - 1) < 1e-2
+)  # sampled at 8 um: the beam ends where the lens meets its grid
 print(f"peak {float(fine.intensity.max()):.4g} W/m^2, textbook {peak:.4g} W/m^2")

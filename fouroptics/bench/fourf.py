@@ -198,6 +198,19 @@ class FourF(nn.Module):
             yield plane, masks.to(dtype)
             return
         mine = self.config.panel
+        phasor = _phasor(self._shown_phase(masks))
+        for node in self.slm.nodes():
+            shifted = plane.shifted(node.offset[0] * mine.pitch, node.offset[1] * mine.pitch)
+            yield shifted, (node.active * phasor + node.dead * self.slm.dead).to(dtype)
+
+    def transmission(self, masks: PanelMasks) -> Tensor:
+        """One number a panel pixel for masks, as `SLM` gives it, (M, fy, fx) complex128: exact near the axis."""
+        fill = self.config.panel.fill_factor
+        return fill * _phasor(self._shown_phase(masks)) + (1 - fill) * self.slm.dead
+
+    def _shown_phase(self, masks: PanelMasks) -> Tensor:
+        """Phase in rad that the panel shows for the levels of masks, (M, fy, fx), float64."""
+        mine = self.config.panel
         for name in ("shape", "pitch", "bits", "grey"):
             if getattr(masks.slm, name) != getattr(mine, name):
                 raise GeometryError(
@@ -205,11 +218,7 @@ class FourF(nn.Module):
                     f"{getattr(mine, name)}; "
                     "compile them for this bench, or take the bench they were made for"
                 )
-        phase = panel.realised(torch.from_numpy(self.crop(masks.gray).astype(np.float64)), mine.bits, mine.grey)
-        phasor = torch.polar(torch.ones_like(phase), phase)
-        for node in self.slm.nodes():
-            shifted = plane.shifted(node.offset[0] * mine.pitch, node.offset[1] * mine.pitch)
-            yield shifted, (node.active * phasor + node.dead * self.slm.dead).to(dtype)
+        return panel.realised(torch.from_numpy(self.crop(masks.gray).astype(np.float64)), mine.bits, mine.grey)
 
     def crop(self, frames: NDArray[Any]) -> NDArray[Any]:
         """Part of panel frames (..., height, width) that `fourier_grid` covers."""
@@ -253,7 +262,9 @@ class FourF(nn.Module):
 
     # ---- looking inside --------------------------------------------------------------------------
 
-    def at(self, plane: str, light: Tensor | Field, masks: Tensor | None = None, onto: Grid | None = None) -> Field:
+    def at(
+        self, plane: str, light: Tensor | Field, masks: Tensor | PanelMasks | None = None, onto: Grid | None = None
+    ) -> Field:
         """Field in a plane of the bench.
 
         The planes are ``input``, ``lens1``, ``fourier`` (before the mask), ``mask`` (behind it), ``lens2``, ``camera``.
@@ -278,6 +289,7 @@ class FourF(nn.Module):
             return before
         if masks is None:
             raise GeometryError(f"plane {plane!r} lies behind the panel: give the masks")
+        masks = masks if isinstance(masks, Tensor) else self.transmission(masks)
         behind = _modulate(before, masks.to(before.data.dtype))
         if plane == "mask":
             return behind
@@ -372,6 +384,10 @@ def _lens_transform(field: Field, focal_length: float, onto: Grid) -> Field:
     scale = field.wavelength * focal_length
     data = fourier(field.data, field.grid, onto, scale) * complex(0, -field.grid.cell / scale)
     return field.replace(data=data, grid=onto)
+
+
+def _phasor(phase: Tensor) -> Tensor:
+    return torch.polar(torch.ones_like(phase), phase)
 
 
 def _modulate(field: Field, mask: Tensor) -> Field:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from fouroptics.units import show
 Pair = tuple[float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Grid:
     """A regular plane of samples; sample i of an axis lies at ``(i - n//2) * d + center``.
 
@@ -31,7 +30,7 @@ class Grid:
     Raises
     ------
     GeometryError
-        If a size is not a positive whole number or a length is not finite and positive.
+        If a size is not a positive whole number, or a length not finite, or a spacing not positive.
 
     Examples
     --------
@@ -42,23 +41,22 @@ class Grid:
 
     shape: tuple[int, int]
     spacing: Pair
-    center: Pair = (0.0, 0.0)
+    center: Pair
 
-    def __post_init__(self) -> None:
-        given: Any = self.spacing
-        spacing: Pair = (given, given) if isinstance(given, int | float) else given
-        for name, pair in (("shape", self.shape), ("spacing", spacing), ("center", self.center)):
+    def __init__(self, shape: tuple[int, int], spacing: float | Pair, center: Pair = (0.0, 0.0)) -> None:
+        pitch = (spacing, spacing) if isinstance(spacing, int | float) else spacing
+        for name, pair in (("shape", shape), ("spacing", pitch), ("center", center)):
             if len(pair) != 2:
                 raise GeometryError(f"{name} = {pair!r}: give two numbers, (y, x)")
-        if any(n != int(n) or n < 1 for n in self.shape):
-            raise GeometryError(f"shape = {self.shape!r}: both sizes must be whole numbers of at least 1")
-        if not all(math.isfinite(d) and d > 0 for d in spacing):
-            raise GeometryError(f"spacing = {spacing!r}: both must be finite and positive, in metres")
-        if not all(math.isfinite(c) for c in self.center):
-            raise GeometryError(f"center = {self.center!r}: both must be finite, in metres")
-        object.__setattr__(self, "shape", (int(self.shape[0]), int(self.shape[1])))
-        object.__setattr__(self, "spacing", (float(spacing[0]), float(spacing[1])))
-        object.__setattr__(self, "center", (float(self.center[0]), float(self.center[1])))
+        if any(n != int(n) or n < 1 for n in shape):
+            raise GeometryError(f"shape = {shape!r}: both sizes must be whole numbers of at least 1")
+        if not all(math.isfinite(d) and d > 0 for d in pitch):
+            raise GeometryError(f"spacing = {pitch!r}: both must be finite and positive, in metres")
+        if not all(math.isfinite(c) for c in center):
+            raise GeometryError(f"center = {center!r}: both must be finite, in metres")
+        object.__setattr__(self, "shape", (int(shape[0]), int(shape[1])))
+        object.__setattr__(self, "spacing", (float(pitch[0]), float(pitch[1])))
+        object.__setattr__(self, "center", (float(center[0]), float(center[1])))
 
     @property
     def extent(self) -> Pair:

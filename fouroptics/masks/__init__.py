@@ -6,6 +6,8 @@ compiler  kernels to a MaskSet for one bench, and what was lost
 maskset   MaskSet: frozen arrays and plain metadata; no torch
 schema    the layout of the file; no torch
 bundle    the HDF5 file: save, load, verify; no torch
+checks    what is right in such a file; no torch
+export    frames and kernels as files beside it; no torch
 ========  ===================================================================
 """
 

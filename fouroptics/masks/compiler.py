@@ -76,7 +76,7 @@ def tiled(count: int, size: int, bench: FourF) -> Layout:
 
 
 def sequential(count: int, size: int, bench: FourF) -> Layout:
-    """One frame a kernel, each at the same place off the axis, up to one window in y and x. Parameters as for `tiled`."""
+    """One frame a kernel, all at one place up to a window off the axis in y and x. Parameters as for `tiled`."""
     step = spacing(bench, size)
     off = min(step, *(math.floor(_reach(bench, axis)) for axis in (0, 1)))
     if off < step / 2:

@@ -13,7 +13,8 @@ from fouroptics.masks.maskset import MaskSet
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all: to ``.partial`` beside it, then renamed."""
+    """Write a file whole or not at all: to ``.partial`` beside it, then renamed. Its folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
         partial.write_bytes(content)

@@ -1,8 +1,9 @@
 """Pictures.
 
-====  =======================================================================
-plot  field, section, masks, camera frame; takes an Axes and returns it
-====  =======================================================================
+======  =====================================================================
+plot    field, section, mask, camera frame; takes an Axes and returns it
+frames  an image file through a bench: camera frames and their picture
+======  =====================================================================
 """
 
 import lazy_loader

@@ -206,38 +206,39 @@ def expose(bench: FourF, masks: MaskSet | None, image: Tensor, generator: torch.
 
 def draw(frames: Frames, bench: FourF, mask: int, ax: Axes) -> Axes:
     """One frame, its windows, the undiffracted image (dashed); the scale ends at the brightest pixel that is read."""
-    size, own = bench.image_grid.extent, [place for place in frames.windows if place.mask == mask]
-    marks = [(place.y, place.x, *size) for place in own]
-    plot.frame(frames.numbers[mask], bench.camera_grid, ax, windows=marks, zero_order=size)
+    image, own = bench.image_grid, [place for place in frames.windows if place.mask == mask]
+    marks = [(place.y, place.x, *image.extent) for place in own]
+    y, x = (float(axis.mean()) for axis in image.coordinates())
+    plot.frame(frames.numbers[mask], bench.camera_grid, ax, windows=marks, zero_order=(y, x, *image.extent))
     top = max(float(frames.numbers[mask][place.pixels].max()) for place in own)
     ax.images[0].set_clim(min(bench.config.camera.black_level, top - 1), top)
     return ax
 
 
 def section(bench: FourF, masks: MaskSet | None, image: Tensor, ax: Axes, planes: int = 81) -> Axes:
-    """Light along the bench behind the first mask or an open panel, y against z, summed over x, by the wave model.
+    """Light along the bench behind the first mask or an open panel, y against z, by the wave model.
+
+    Up to the panel the plane of the picture holds the axis; behind it, it follows the central ray of the last column of
+    windows (bars at the camera), which meets lens 2 at their height.
 
     Raises
     ------
     GeometryError
         If the masks are for another panel.
     """
-    config = bench.config
-    if masks is None:
-        transmission = torch.ones(bench.fourier_grid.shape)
-    else:
-        for name in ("shape", "pitch"):
-            mine, theirs = getattr(config.panel, name), getattr(masks.slm, name)
-            if mine != theirs:
-                raise GeometryError(
-                    f"the masks are for a panel with {name} = {theirs}, the bench has {mine}; take their bench"
-                )
-        transmission = bench.slm(torch.from_numpy(bench.crop(masks.phase[0]).copy()))
-    f1, f2 = config.lens1.focal_length, config.lens2.focal_length
-    marks = [(0, "display"), (f1, "lens 1"), (2 * f1, "SLM"), (2 * f1 + f2, "lens 2"), (2 * (f1 + f2), "camera")]
-    with torch.no_grad():
-        light = bench.section(image, transmission, planes, x=None)
-    return plot.section(light, ax, marks=marks, decades=3)
+    f1, f2 = bench.config.lens1.focal_length, bench.config.lens2.focal_length
+    transmission = torch.ones(bench.fourier_grid.shape) if masks is None else bench.transmission(masks)[0]
+    height, places = bench.image_grid.extent[0], [place for place in windows(bench, masks) if place.mask == 0]
+    column = max(place.x for place in places)
+    rows = [place.y for place in places if place.x == column]
+    y = np.linspace(-1, 1, 400) * 1.3 * (max(map(abs, rows)) + height)
+    light = bench.section(image, transmission, planes, y, x=lambda z: column * min(max((z - 2 * f1) / f2, 0), 1))
+    ends = (0, "display"), (f1, "lens 1"), (2 * f1, "SLM"), (2 * f1 + f2, "lens 2"), (2 * (f1 + f2), "camera")
+    plot.section(light, ax, marks=ends, decades=3)
+    for row in rows:
+        span = [plot.MM * (row - height / 2), plot.MM * (row + height / 2)]
+        ax.plot([plot.MM * 2 * (f1 + f2)] * 2, span, color="tab:cyan", lw=4, clip_on=False)
+    return ax
 
 
 def sheet(count: int, draw: Callable[[int, Axes], Any], size: tuple[float, float] = (5.0, 4.0)) -> bytes:

@@ -56,7 +56,7 @@ def field(
     shown = u.intensity.detach().cpu().numpy()
     if what == "amplitude":
         return image(np.sqrt(shown), u.grid, ax, label=r"$|u|$ ($\sqrt{\mathrm{W}}$/m)", cmap="viridis")
-    norm = LogNorm(shown.max() * 1e-4, shown.max()) if log else None
+    norm = LogNorm(shown.max() * 1e-4, shown.max()) if log and shown.any() else None
     return image(
         shown, u.grid, ax, label="intensity (W/m$^2$)" + (", log scale" if log else ""), cmap="inferno", norm=norm
     )
@@ -113,7 +113,7 @@ def frame(
     ax: Axes | None = None,
     *,
     windows: Iterable[tuple[float, float, float, float]] = (),
-    zero_order: tuple[float, float] | None = None,
+    zero_order: tuple[float, float, float, float] | None = None,
 ) -> Axes:
     """A camera frame in DN, with the read windows and the undiffracted image marked.
 
@@ -127,14 +127,14 @@ def frame(
         Where to draw.
     windows : iterable of (y, x, height, width)
         Centres and sizes in metres of the windows that are read.
-    zero_order : tuple of float, optional
-        Size (height, width) in metres of the undiffracted image about the axis.
+    zero_order : (y, x, height, width), optional
+        Centre and size in metres of the undiffracted image.
     """
     ax = image(numbers, grid, ax, label="camera output (DN)", cmap="gray")
     for y, x, height, width in windows:
         ax.add_patch(_box(y, x, height, width, "tab:cyan", "-"))
     if zero_order is not None:
-        ax.add_patch(_box(0, 0, *zero_order, "tab:orange", "--"))
+        ax.add_patch(_box(*zero_order, "tab:orange", "--"))
     return ax
 
 
