@@ -7,7 +7,7 @@ PY := .venv/bin/python
 INSTALL := $(PY) -m pip install -c constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format lint types docs validate clean
+.PHONY: help demo test check format lint types docs validate results clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,10 @@ validate: .venv/.ready  ## compare with exact solutions; writes docs/validation.
 	$(PY) -m validation $(ARGS) > docs/validation.txt.new
 	mv docs/validation.txt.new docs/validation.txt
 	@cat docs/validation.txt
+
+results: demo  ## run the demo and put its table and figures into the pages
+	$(PY) docs/collect.py runs/demo
+	$(PY) -m models.light runs/demo runs/demo/bench.toml -o docs/results/light.csv
 
 clean:  ## remove what was built; keeps .venv and runs
 	rm -rf build dist docs/_build docs/gallery docs/reference/generated docs/sg_execution_times.rst docs/validation.txt.new

@@ -44,7 +44,7 @@ def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer]:
             raise ValueError(f"{value} is not a finite {kind}")
         return float(value)
 
-    return BeforeValidator(read), PlainSerializer(lambda value: units.show(value, kind, 12), when_used="json")
+    return BeforeValidator(read), PlainSerializer(lambda value: units.exact(value, kind), when_used="json")
 
 
 Length = Annotated[float, *_quantity("length")]

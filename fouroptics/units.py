@@ -66,3 +66,9 @@ def show(value: float, kind: str, digits: int = 6) -> str:
     fits = [name for name, factor in units.items() if abs(value) >= 0.9999999 * factor]
     unit = (fits or list(units)[-1:])[0] if value and math.isfinite(value) else next(iter(units))
     return f"{value / units[unit]:.{digits}g} {unit}"
+
+
+def exact(value: float, kind: str) -> str:
+    """Write an SI value so that `parse` gives the same float: in an engineering unit if it can, else in the SI unit."""
+    texts = (show(value, kind, digits) for digits in (6, 9, 12, 15, 17))
+    return next((text for text in texts if parse(text, kind) == value), f"{value!r} {next(iter(UNITS[kind]))}")

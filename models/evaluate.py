@@ -13,7 +13,6 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -161,10 +160,10 @@ def save_rows(path: Path, table: list[dict[str, str | int | float]]) -> None:
 
 def show_rows(table: list[dict[str, str | int | float]], title: str, reference: str) -> Table:
     """Draw the rows as a table for the terminal."""
-    drawn = Table(title=f"{title}; differences to {reference!r} on the same images", title_justify="left", box=SIMPLE)
+    drawn = Table(title=f"{title}; differences to {reference!r}\n", title_justify="left", box=None, pad_edge=False)
     for name in ("rung", "readout"):
         drawn.add_column(name, no_wrap=True)
-    for name in ("accuracy", "95 % interval", "difference (points)"):
+    for name in ("accuracy", "95 % range", "difference (points)"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for row in table:
         accuracy, low, high, *difference = (
@@ -172,7 +171,7 @@ def show_rows(table: list[dict[str, str | int | float]], title: str, reference: 
             for key in ("accuracy", "low", "high", "difference", "difference_low", "difference_high")
         )
         against = "" if row["rung"] == reference else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*difference)
-        drawn.add_row(str(row["rung"]), str(row["readout"]), f"{accuracy:.2f} %", f"{low:.1f} .. {high:.1f}", against)
+        drawn.add_row(str(row["rung"]), str(row["readout"]), f"{accuracy:.2f} %", f"{low:.1f} - {high:.1f}", against)
     return drawn
 
 

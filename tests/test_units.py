@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fouroptics.errors import FourOpticsError
-from fouroptics.units import UNITS, deg, mrad, nm, parse, show, um
+from fouroptics.units import UNITS, deg, exact, mrad, nm, parse, show, um
 
 FEW = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -76,3 +76,10 @@ def test_show_takes_the_engineering_unit(value: float, kind: str, text: str):
 @given(st.sampled_from(sorted(UNITS)), st.floats(1e-9, 1e3), st.sampled_from([-1, 1]))
 def test_parse_reads_what_show_writes(kind: str, size: float, sign: int):
     assert parse(show(sign * size, kind, 12), kind) == pytest.approx(sign * size, rel=1e-11)  # 12 digits were written
+
+
+@FEW
+@given(value=st.floats(1e-12, 1e6), kind=st.sampled_from(sorted(UNITS)))
+def test_exact_text_reads_back_as_the_same_float(value: float, kind: str):
+    assert parse(exact(value, kind), kind) == value
+    assert exact(31.65e-6, "length") == "31.65 um"

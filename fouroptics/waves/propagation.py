@@ -119,9 +119,8 @@ def _window(grid: Grid, onto: Grid, pad: float) -> tuple[int, int]:
 def _warn_about_window(field: Field, z: float, onto: Grid, shape: tuple[int, int]) -> None:
     for axis, d in enumerate(field.grid.spacing):
         window = shape[axis] * d
-        reach = min(
-            window / 2, window - _span(field.grid, onto, axis)
-        )  # half is cut; what comes around must miss `onto`
+        # The kernel cuts what walks farther than half the window; what comes around must miss `onto`.
+        reach = min(window / 2, window - _span(field.grid, onto, axis))
         need = abs(z) * _steepest(d, field.wavelength)
         if need > reach * (1 + 1e-9):
             warnings.warn(
