@@ -49,7 +49,7 @@ def compile_masks(student: Student, bench: FourF, seed: int) -> MaskSet:
     columns = (
         TextColumn("compiling the mask"),
         BarColumn(bar_width=None),
-        TextColumn("error {task.fields[error]:.2%}"),
+        TextColumn("error before rounding {task.fields[error]:.2%}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:

@@ -30,7 +30,7 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, file.getvalue())
 
 
-def section(bench: FourF, masks: MaskSet, image: Tensor, planes: int = 48) -> Figure:
+def section(bench: FourF, masks: MaskSet, image: Tensor, planes: int = 64) -> Figure:
     """Light along the bench for one image (y, x), in the y-z plane that follows one column of windows."""
     with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
