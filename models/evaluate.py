@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
@@ -81,7 +82,7 @@ def optical_rungs(student: Student, bench: FourF, masks: MaskSet, train: Split, 
     optics, scale = ideal_response(bench, student)
     with torch.no_grad():
         beam = (
-            bench.illumination().mean().float()
+            illumination(bench.config).mean().float()
         )  # the ideal bench needs no fit: the passive factor and the beam are known
         values = torch.cat(
             [optics(part).real * (-scale.float()[:, None, None] / beam) for part in test.images.split(200)]

@@ -11,6 +11,7 @@ from conftest import bench_data
 from torch.nn import functional
 
 import fouroptics as fo
+from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import PLANES
 from fouroptics.devices import panel
 from fouroptics.masks.compiler import transfer
@@ -109,7 +110,7 @@ def test_mask_axes():
 
 def test_display_codings():
     grey = torch.tensor([0.0, 0.25, 0.5, 1.0]).repeat(8, 2)
-    beam = bench().illumination().float()
+    beam = illumination(bench().config).float()
     expected = {
         "amplitude": grey,
         "intensity": grey.sqrt(),

@@ -8,6 +8,7 @@ from conftest import bench_data
 from torch.nn import functional
 
 import fouroptics as fo
+from fouroptics.bench.display import illumination
 from fouroptics.masks.compiler import from_kernels, sequential
 from models.data import fashion_subset
 from models.optical import calibrate, correlate, ideal_response, predict, response, with_panel
@@ -62,7 +63,7 @@ def test_ideal_optics_are_the_student(small_bench):
     student = make_student(**SMALL)
     images = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(0))
     optics, scale = ideal_response(small_bench, student)
-    beam = small_bench.illumination().float()
+    beam = illumination(small_bench.config).float()
     field = optics(images).real * -scale.float()[:, None, None]
     with torch.no_grad():
         wanted = student.amplitude(images * beam)

@@ -88,3 +88,8 @@ def test_gouy_phase_and_curvature_at_the_rayleigh_range():
     assert bend == pytest.approx(
         math.pi * (40 * um) ** 2 / (WAVELENGTH * 2 * rayleigh), rel=1e-6
     )  # R = 2 zR, diverging
+
+
+def test_a_beam_too_curved_for_its_grid_warns():
+    with pytest.warns(SamplingWarning, match="use samples of"):
+        gaussian_beam(Grid((256, 256), 20e-6), 532e-9, waist=5e-6, z=0.05)

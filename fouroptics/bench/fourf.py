@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fouroptics.bench import display
 from fouroptics.bench.bench import Bench, Place, Section
 from fouroptics.bench.check import Row, check
 from fouroptics.bench.elements import FreeSpace, Lens, Mask
@@ -25,8 +26,7 @@ from fouroptics.devices.slm import SLM
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
-from fouroptics.light.sources import axes
-from fouroptics.waves.transforms import fourier, square_pixels
+from fouroptics.waves.transforms import fourier
 
 PLANES = ("input", "lens1", "fourier", "mask", "lens2", "camera")
 
@@ -112,49 +112,9 @@ class FourF(nn.Module):
         """What the bench has against what it needs; see `check.check`."""
         return check(self.config)
 
-    # ---- light -----------------------------------------------------------------------------------
-
-    def illumination(self) -> Tensor:
-        """Amplitude of the beam on the input display, float64 (y, x), in sqrt(W)/m."""
-        light, grid = self.config.light, self.input_grid
-        if light.beam_radius is None:
-            height, width = grid.extent
-            return torch.full(grid.shape, math.sqrt(light.power / (height * width)), dtype=torch.float64)
-        y, x = axes(grid)
-        peak = math.sqrt(2 * light.power / math.pi) / light.beam_radius
-        return peak * torch.exp(-(y**2 + x**2) / light.beam_radius**2)
-
     def encode(self, light: Tensor | Field) -> Field:
-        """Light behind the display: a field passes as it is, an image modulates the beam.
-
-        Parameters
-        ----------
-        light : torch.Tensor or Field
-            Grey values in [0, 1], (..., y, x), or a field on `input_grid`.
-
-        Raises
-        ------
-        GeometryError
-            If the shape or grid is not that of the display, or a grey value is outside [0, 1].
-        """
-        if isinstance(light, Field):
-            if light.grid != self.input_grid or light.wavelength != self.wavelength:
-                raise GeometryError(f"the field is on {light.grid}; the display of the bench has {self.input_grid}")
-            return light
-        if tuple(light.shape[-2:]) != self.input_grid.shape:
-            raise GeometryError(
-                f"images {tuple(light.shape)} do not end in the shape of the display, {self.input_grid.shape}"
-            )
-        if not bool(((light >= 0) & (light <= 1)).all()):
-            raise GeometryError("image values must lie in [0, 1]; scale the image, or give a Field for signed input")
-        image = light if light.is_floating_point() else light.float()
-        coded = {
-            "amplitude": lambda g: g,
-            "intensity": torch.sqrt,
-            "phase": lambda g: torch.polar(torch.ones_like(g), math.pi * g),
-            "binary": lambda g: (g >= 0.5).to(g.dtype),
-        }[self.config.input.coding](image)
-        return Field(coded * self.illumination().to(image), self.input_grid, self.wavelength)
+        """Light behind the display, for images (..., y, x) in [0, 1] or a field; see `display.encode`."""
+        return display.encode(self.config, light)
 
     # ---- the bench -------------------------------------------------------------------------------
 
@@ -167,9 +127,8 @@ class FourF(nn.Module):
             Images in [0, 1] or a field on `input_grid`, (..., y, x); with channels (..., C, y, x).
         masks : torch.Tensor or PanelMasks
             Complex transmissions on `fourier_grid`: (fy, fx), (M, fy, fx) or, with channels, (M, C, fy, fx), taken as
-            ideal samples; or
-            a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the diffraction of the
-            pixels.
+            ideal samples; or a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the
+            diffraction of the pixels.
         onto : Grid, optional
             Where the field is wanted; left out, `camera_grid`.
 
@@ -231,8 +190,8 @@ class FourF(nn.Module):
     def _front(self, u: Field, plane: Grid) -> Field:
         """From the display to the Fourier plane."""
         if self.config.model == "wave":
-            display = self._display(u)
-            return self._arm(display, self.config.lens1, plane)(display)
+            fine = display.sampled(self.config, u)
+            return self._arm(fine, self.config.lens1, plane)(fine)
         return _lens_transform(u, self.config.lens1.focal_length, plane).modulate(self.pixel_spectrum(plane))
 
     def _back(self, u: Field, onto: Grid) -> Field:
@@ -240,15 +199,6 @@ class FourF(nn.Module):
         if self.config.model == "wave":
             return self._arm(u, self.config.lens2, onto)(u)
         return _lens_transform(u, self.config.lens2.focal_length, onto)
-
-    def _display(self, u: Field) -> Field:
-        """The display as the wave model samples it: square pixels three times finer."""
-        if self.config.input.pixel == "point":
-            return u
-        shape, pitch = self.config.input.shape, self.config.input.pitch
-        return Field(
-            square_pixels(u.data, 3), Grid((6 * shape[0], 6 * shape[1]), (pitch / 3, pitch / 3)), self.wavelength
-        )
 
     def _arm(self, u: Field, lens: LensConfig, onto: Grid) -> Bench:
         """Free space, lens, free space; the lens plane is as large and as fine as both ends ask for."""
@@ -282,8 +232,8 @@ class FourF(nn.Module):
                 f"plane {plane!r} does not exist in the model 'fourier', whose lenses are ideal; set model = 'wave'"
             )
         if plane == "lens1":
-            display = self._display(u)
-            return self._arm(display, self.config.lens1, self.fourier_grid).at("lens", display)
+            fine = display.sampled(self.config, u)
+            return self._arm(fine, self.config.lens1, self.fourier_grid).at("lens", fine)
         before = self._front(u, self.fourier_grid)
         if plane == "fourier":
             return before
@@ -312,7 +262,7 @@ class FourF(nn.Module):
 
         At the middles of `planes` equal stretches from the display to the camera; the rest as for `Bench.section`.
         """
-        u, plane = self._display(self.encode(light)), self.fourier_grid
+        u, plane = display.sampled(self.config, self.encode(light)), self.fourier_grid
         first = self._arm(u, self.config.lens1, plane)
         n = round(min(self.camera_grid.extent) / (2 * self.config.panel.pitch))  # a picture needs no finer camera
         image = Grid((n, n), (2 * self.config.panel.pitch, 2 * self.config.panel.pitch))
@@ -370,13 +320,8 @@ class FourF(nn.Module):
         return total * (self.input_grid.spacing[0] * self.fourier_grid.spacing[0] / scale) ** 2
 
     def pixel_spectrum(self, plane: Grid | None = None) -> Tensor:
-        """Spectrum of one input pixel in the Fourier plane, float64 (fy, fx): 1 for points, sinc sinc for squares."""
-        plane = plane or self.fourier_grid
-        y, x = axes(plane)
-        if self.config.input.pixel == "point":
-            return torch.ones_like(y * x)
-        unit = self.config.input.pitch / (self.wavelength * self.config.lens1.focal_length)
-        return torch.sinc(y * unit) * torch.sinc(x * unit)
+        """Spectrum of one input pixel on `fourier_grid` or another plane, float64 (fy, fx)."""
+        return display.pixel_spectrum(self.config, plane or self.fourier_grid)
 
 
 def _lens_transform(field: Field, focal_length: float, onto: Grid) -> Field:

@@ -9,6 +9,7 @@ from torch import Tensor
 from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid, Pair
+from fouroptics.units import show
 
 
 def axes(grid: Grid, device: torch.device | str | None = None) -> tuple[Tensor, Tensor]:
@@ -105,12 +106,27 @@ def gaussian_beam(
     -------
     Field
         Shape ``grid.shape``.
+
+    Warns
+    -----
+    SamplingWarning
+        If its curvature turns the phase by more than pi a sample.
     """
     y, x = axes(grid)
     r2 = (y - center[0]) ** 2 + (x - center[1]) ** 2
     rayleigh = math.pi * waist**2 / wavelength
     w = waist * math.hypot(1, z / rayleigh)
     curvature = z / (z**2 + rayleigh**2)  # 1/R
+    for n, d in zip(grid.shape, grid.spacing, strict=True):
+        edge = min(n * d / 2, 2 * w)  # beyond, 3e-4 of the light are left
+        if 2 * edge * abs(curvature) * d > wavelength:
+            warnings.warn(
+                f"a beam of {show(w, 'length', 3)} at {show(z, 'length', 4)} from its waist turns its phase by more than pi a "
+                f"sample of {show(d, 'length', 3)}: use samples of {show(wavelength / (2 * edge * abs(curvature)), 'length', 3)}",
+                SamplingWarning,
+                stacklevel=2,
+            )
+            break
     turns = z / wavelength % 1 - math.atan(z / rayleigh) / (2 * math.pi) + r2 * curvature / (2 * wavelength)
     amplitude = math.sqrt(2 * power / math.pi) / w * torch.exp(-r2 / w**2)
     return Field(torch.polar(amplitude, 2 * math.pi * (turns % 1)).to(dtype), grid, wavelength)
