@@ -92,4 +92,4 @@ def test_gouy_phase_and_curvature_at_the_rayleigh_range():
 
 def test_a_beam_too_curved_for_its_grid_warns():
     with pytest.warns(SamplingWarning, match="use samples of"):
-        gaussian_beam(Grid((256, 256), 20e-6), 532e-9, waist=5e-6, z=0.05)
+        fo.gaussian_beam(fo.Grid((256, 256), 20e-6), 532e-9, waist=5e-6, z=0.05)
