@@ -121,8 +121,8 @@ def gaussian_beam(
         edge = min(n * d / 2, 2 * w)  # beyond, 3e-4 of the light are left
         if 2 * edge * abs(curvature) * d > wavelength:
             warnings.warn(
-                f"a beam of {show(w, 'length', 3)} at {show(z, 'length', 4)} from its waist turns its phase by more than "
-                f"pi a sample of {show(d, 'length', 3)}: use samples of "
+                f"a beam of {show(w, 'length', 3)} at {show(z, 'length', 4)} from its waist turns its phase by more "
+                f"than pi a sample of {show(d, 'length', 3)}: use samples of "
                 f"{show(wavelength / (2 * edge * abs(curvature)), 'length', 3)}",
                 SamplingWarning,
                 stacklevel=2,
