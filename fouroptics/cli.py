@@ -6,6 +6,7 @@ call 2. Each file is written whole or not at all.
 
 import io
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -60,7 +61,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
 
 Plane = StrEnum("Plane", ["yz"])
-Layout = StrEnum("Layout", ["tiled", "sequential"])  # functions of masks/compiler.py
+Layout = StrEnum("Layout", ["tiled", "sequential"])  # functions of masks/layout.py
 Encoding = StrEnum("Encoding", ["phase_only", "arrizon"])  # functions of masks/encoding.py
 
 
@@ -78,7 +79,15 @@ def _in_folder(path: Path) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         what = "is a folder; add a file name" if path.is_dir() else f"no folder {path.parent}; make it first"
         raise FourOpticsError(f"{path}: {what}, or choose another")
+    if not os.access(path.parent, os.W_OK):
+        raise FourOpticsError(f"{path}: the folder {path.parent} cannot be written; choose another")
     return path
+
+
+def _picture(path: Path) -> Path:
+    if path.suffix.lower() != ".png":
+        raise FourOpticsError(f"{path}: pictures are written as PNG; give a name that ends in .png")
+    return _in_folder(path)
 
 
 def _write(path: Path, content: bytes, what: str = "") -> None:
@@ -190,7 +199,7 @@ def plot(
     from fouroptics.show import frames
 
     bench, masks = _load(bench_file, masks_file)
-    shape, output = bench.input_grid.shape, _in_folder(output)
+    shape, output = bench.input_grid.shape, _picture(output)
     light = torch.ones(shape) if image is None else frames.read_image(image, shape, typer.echo)
     _write(output, frames.sheet(1, lambda _, ax: frames.section(bench, masks, light, ax, planes), (7.5, 3.0)))
     if masks is not None and len(masks) > 1:
@@ -216,6 +225,7 @@ def make(
     from fouroptics.bench.fourf import FourF
     from fouroptics.masks import bundle, compiler
     from fouroptics.masks import encoding as encodings
+    from fouroptics.masks import layout as layouts
     from fouroptics.masks.export import read_kernels
 
     kernels, bench = read_kernels(kernels_file), FourF.from_toml(bench_file)
@@ -229,7 +239,7 @@ def make(
             mask += step == 1
             bar.update(task, completed=step, total=steps, description=f"mask {mask}, error {error:.2%}")
 
-        how: Any = {"encoding": getattr(encodings, encoding), "layout": getattr(compiler, layout), "light": light}
+        how: Any = {"encoding": getattr(encodings, encoding), "layout": getattr(layouts, layout), "light": light}
         how["provenance"] = {"kernels_file": kernels_file.name}
         masks = compiler.from_kernels(kernels, bench, seed=seed, progress=progress, **how)
     bundle.save(output, masks)
@@ -283,7 +293,7 @@ def preview(path: MaskFile, output: Output) -> None:
 
     masks = bundle.load(path)
     panel = Grid(masks.slm.shape, (masks.slm.pitch, masks.slm.pitch))
-    _write_sheet(_in_folder(output), len(masks), lambda i, ax: plot.mask(masks.phase[i], panel, ax))
+    _write_sheet(_picture(output), len(masks), lambda i, ax: plot.mask(masks.phase[i], panel, ax))
 
 
 @mask_app.command()

@@ -51,8 +51,10 @@ Length = Annotated[float, *_quantity("length")]
 Power = Annotated[float, *_quantity("power")]
 Time = Annotated[float, *_quantity("time")]
 Angle = Annotated[float, *_quantity("angle")]
-Positive = Field(gt=0)
-Shape = tuple[Annotated[int, Field(ge=1, le=100_000)], Annotated[int, Field(ge=1, le=100_000)]]
+Number = Annotated[float, Field(strict=True)]  # no string, no true or false
+Whole = Annotated[int, Field(strict=True)]
+Size = Annotated[int, Field(strict=True, ge=1, le=100_000)]
+Shape = tuple[Size, Size]
 
 
 def _explain(model: type[BaseModel], error: ValidationError, data: Any) -> str:
@@ -71,7 +73,8 @@ def _explain(model: type[BaseModel], error: ValidationError, data: Any) -> str:
         elif item["type"] == "missing":
             lines.append(f"{key}: missing; add it")
         else:
-            lines.append(f"{key} = {given!r}: {item['msg'].removeprefix('Value error, ')}")
+            value = "" if isinstance(given, dict) else f" = {given!r}"
+            lines.append(f"{key}{value}: {item['msg'].removeprefix('Value error, ')}")
     return "\n".join(lines)
 
 

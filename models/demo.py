@@ -24,8 +24,8 @@ from models import figures
 from models.controls import controls
 from models.data import Dataset, fashion_subset
 from models.evaluate import (
-    CALIBRATION_IMAGES,
     Rung,
+    calibration,
     collapsed,
     optical_rungs,
     readout_name,
@@ -33,14 +33,19 @@ from models.evaluate import (
     save_rows,
     show_rows,
     undiffracted_phase_changes,
+    wave_difference,
 )
-from models.optical import calibrate, response
+from models.optical import Instrument
 from models.runs import commit, save_run
 from models.student import Student
 from models.train import RecipeConfig, Trained, build, fit, logits, progress_bar, train
 
 RECIPE = Path(__file__).parent / "recipes" / "fashion-demo.toml"
 REFERENCE = "student distilled"
+PRODUCTS = (
+    *("run.json", "masks.h5", "instrument.json", "ladder.csv", "evaluation.csv", "demo.json"),
+    *("section.png", "mask.png", "overview.png"),
+)
 console = Console()
 
 
@@ -85,7 +90,12 @@ def train_controls(recipe: RecipeConfig, dataset: Dataset, seed: int) -> dict[st
 
 
 def ladder(
-    trained: Trained, bench: FourF, masks: MaskSet, dataset: Dataset, others: dict[str, torch.nn.Module], seed: int
+    trained: Trained,
+    masks: MaskSet,
+    instrument: Instrument,
+    dataset: Dataset,
+    others: dict[str, torch.nn.Module],
+    seed: int,
 ) -> list[Rung]:
     """Every rung on the test images; the only place that looks at them."""
     student, test = trained.distilled, dataset.test
@@ -99,20 +109,18 @@ def ladder(
         Rung("student alone", kind, logits(trained.alone, test.images).argmax(1)),
         Rung(REFERENCE, kind, logits(student, test.images).argmax(1)),
         Rung("collapsed", kind, merged),
-        *optical_rungs(student, bench, masks, dataset.train, test, seed),
+        *optical_rungs(student, instrument.bench, masks, instrument, dataset.train, test, seed),
         *(Rung(f"control: {name}", "-", logits(network, test.images).argmax(1)) for name, network in others.items()),
     ]
 
 
-def draw(folder: Path, bench: FourF, masks: MaskSet, dataset: Dataset, student: Student) -> None:
-    """Write the three figures."""
-    calibration = dataset.train.images[:CALIBRATION_IMAGES]
-    image = dataset.validation.images[0]
-    exposure = calibrate(bench, response(bench, masks), student, calibration, None).exposure
+def draw(folder: Path, masks: MaskSet, instrument: Instrument, image: torch.Tensor) -> None:
+    """Write the three figures for one image."""
+    bench = instrument.bench
     for name, figure in (
         ("section", figures.section(bench, masks, image)),
         ("mask", figures.mask(bench, masks)),
-        ("overview", figures.overview(bench, masks, image, exposure)),
+        ("overview", figures.overview(bench, masks, image, instrument.exposure)),
     ):
         figures.save(figure, folder / f"{name}.png")
 
@@ -124,9 +132,18 @@ def main(
 ) -> None:
     """Train, compile, write the mask file, and print the accuracy ladder."""
     torch.set_num_threads(threads)
+    try:
+        run(seed, output)
+    except (FourOpticsError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def run(seed: int, output: Path) -> None:
+    """The demo, into a folder; what an earlier run left there is removed first, so that files of two runs never mix."""
     start = time.perf_counter()
     dataset, recipe = fashion_subset(), RecipeConfig.from_toml(RECIPE)
-    output.mkdir(parents=True, exist_ok=True)
+    for name in PRODUCTS:
+        (output / name).unlink(missing_ok=True)
     write_whole(output / "bench.toml", settings.EXAMPLE.encode())
     bench = FourF.from_toml(output / "bench.toml")
     with progress_bar() as progress:
@@ -135,19 +152,26 @@ def main(
     save_run(output, recipe.model_dump(mode="json"), seed, trained.networks(), trained.history, dataset.name)
     masks = through_file(output, compile_masks(trained.distilled, bench, seed))
     console.print(str(masks.report()), highlight=False)
-    table = rows(ladder(trained, bench, masks, dataset, others, seed), dataset.test.labels, REFERENCE)
+    student = trained.distilled
+    instrument = calibration(output / "instrument.json", bench, masks, student, dataset.train, seed)
+    shown = dataset.validation.images
+    changes = undiffracted_phase_changes(student, masks, instrument, shown)
+    wave = wave_difference(bench, masks, shown[:4])
+    draw(output, masks, instrument, shown[0])
+    table = rows(ladder(trained, masks, instrument, dataset, others, seed), dataset.test.labels, REFERENCE)
     save_rows(output / "ladder.csv", table)
-    changes = undiffracted_phase_changes(trained.distilled, bench, masks, dataset.train, dataset.validation)
-    draw(output, bench, masks, dataset, trained.distilled)
-    summary = {"seed": seed, "undiffracted_phase_changes": changes, "validation_images": len(dataset.validation)}
+    summary = {
+        "seed": seed,
+        "undiffracted_phase_changes": changes,
+        "validation_images": len(shown),
+        "wave_difference": wave,
+    }
     write_whole(output / "demo.json", (json.dumps(summary, indent=2) + "\n").encode())
     console.print(show_rows(table, f"{len(dataset.test):,} test images, seed {seed}", REFERENCE))
-    console.print(
-        f"another phase of the undiffracted light changes at most {changes} of {len(dataset.validation):,} predictions"
-    )
-    console.print(
-        f"{output}: masks.h5, ladder.csv, section.png, mask.png, overview.png ({time.perf_counter() - start:.0f} s)"
-    )
+    console.print(f"another phase of the undiffracted light: at most {changes} of {len(shown):,} predictions change")
+    console.print(f"wave model, 4 images: the intensities in the windows differ by {wave:.1%} from the Fourier model")
+    names = "masks.h5, instrument.json, ladder.csv, section.png, mask.png, overview.png"
+    console.print(f"{output}: {names} ({time.perf_counter() - start:.0f} s)")
 
 
 if __name__ == "__main__":

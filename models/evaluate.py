@@ -3,6 +3,7 @@
 python -m models.evaluate runs/demo bench.toml
 """
 
+import copy
 import csv
 import io
 import math
@@ -17,14 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from fouroptics.bench.display import illumination
+from fouroptics.bench import readout
 from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from models.data import Split, fashion_subset
-from models.optical import calibrate, ideal_response, predict, response, with_panel
+from models.optical import Instrument, calibrate, check_pairing, ideal_amplitude, predict, response, with_panel
 from models.runs import load_student
 from models.student import Student
 from models.train import logits
@@ -72,68 +73,80 @@ def paired(right: Tensor, reference: Tensor) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def optical_rungs(student: Student, bench: FourF, masks: MaskSet, train: Split, test: Split, seed: int) -> list[Rung]:
+@torch.no_grad()
+def optical_rungs(
+    student: Student, bench: FourF, masks: MaskSet, instrument: Instrument, train: Split, test: Split, seed: int
+) -> list[Rung]:
     """Evaluate the student on the bench, from ideal masks to the noisy camera; the last three use `masks`, the file's.
 
-    Exposure, gain and offset of each rung are set on the first 600 training images; the head is frozen.
+    The head is frozen. The panel without undiffracted light is another instrument and gets its own gain and offset.
     """
-    kind = readout_name(bench.config.readout.kind)
-    images = train.images[:CALIBRATION_IMAGES]
-    optics, scale = ideal_response(bench, student)
-    with torch.no_grad():
-        beam = (
-            illumination(bench.config).mean().float()
-        )  # the ideal bench needs no fit: the passive factor and the beam are known
-        values = torch.cat(
-            [optics(part).real * (-scale.float()[:, None, None] / beam) for part in test.images.split(200)]
-        )
-        values = values * bench.config.magnification
-        ideal = student.classify(student.detect(values))
-    rungs = [Rung("ideal optics", kind, ideal.argmax(1))]
+    check_pairing(bench, masks, student)
+    kind, images = readout_name(bench.config.readout.kind), test.images
+    ideal = ideal_amplitude(bench, student)
+    values = torch.cat([student.classify(student.detect(ideal(part))) for part in images.split(200)])
     full = with_panel(bench, fill_factor=1.0)
-    for name, place, noisy in (
-        ("quantised panel", full, False),
-        ("+ undiffracted light", bench, False),
-        ("+ camera noise", bench, True),
-    ):
-        generator = torch.Generator().manual_seed(seed) if noisy else None
-        optics = response(place, masks)
-        instrument = calibrate(place, optics, student, images, generator)
-        rungs.append(Rung(name, kind, predict(student, optics, instrument, test.images, generator).argmax(1)))
-    return rungs
+    optics, filled = response(bench, masks), response(full, masks)
+    fitted = calibrate(full, filled, student, train.images[:CALIBRATION_IMAGES], None, instrument.exposure)
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        Rung("ideal optics", kind, values.argmax(1)),
+        Rung("quantised panel", kind, predict(student, filled, fitted, images).argmax(1)),
+        Rung("+ undiffracted light", kind, predict(student, optics, instrument, images).argmax(1)),
+        Rung("+ camera noise", kind, predict(student, optics, instrument, images, generator).argmax(1)),
+    ]
 
 
-def undiffracted_phase_changes(student: Student, bench: FourF, masks: MaskSet, train: Split, test: Split) -> int:
+def calibration(path: Path, bench: FourF, masks: MaskSet, student: Student, train: Split, seed: int) -> Instrument:
+    """Read the calibration of a run; if there is none, fit it on training images with camera noise, and store it."""
+    if not path.exists():
+        generator = torch.Generator().manual_seed(seed)
+        fourier = FourF(bench.config.model_copy(update={"model": "fourier"}))
+        images = train.images[:CALIBRATION_IMAGES]
+        calibrate(fourier, response(fourier, masks), student, images, generator).save(path)
+    return Instrument.load(path, bench)
+
+
+def undiffracted_phase_changes(student: Student, masks: MaskSet, instrument: Instrument, images: Tensor) -> int:
     """Most predictions that change when the phase of the undiffracted light turns after calibration."""
-    optics = response(bench, masks)
-    instrument = calibrate(bench, optics, student, train.images[:CALIBRATION_IMAGES], None)
-    first = predict(student, optics, instrument, test.images).argmax(1)
-    turned = (response(with_panel(bench, dead_phase=phase), masks) for phase in DARK_PHASES[1:])
-    return max(int((predict(student, other, instrument, test.images).argmax(1) != first).sum()) for other in turned)
+    bench = instrument.bench
+    first, *others = (
+        predict(student, response(with_panel(bench, dead_phase=phase), masks), instrument, images).argmax(1)
+        for phase in DARK_PHASES
+    )
+    return max(int((other != first).sum()) for other in others)
 
 
+@torch.no_grad()
+def wave_difference(bench: FourF, masks: MaskSet, images: Tensor) -> float:
+    """Relative L2 difference of the intensities in the windows of the two models, at equal power."""
+    wave = FourF(bench.config.model_copy(update={"model": "wave"}))
+    seen, expected = (readout.intensity(response(place, masks)(images)) for place in (wave, bench))
+    seen = seen * (expected.sum() / seen.sum())
+    return float((seen - expected).square().sum().sqrt() / expected.square().sum().sqrt())
+
+
+@torch.no_grad()
 def collapsed(student: Student, images: Tensor) -> tuple[Tensor, float]:
     """Predictions of the merged kernels, and their largest relative difference to the stack (64 images, float64)."""
-    kernels = student.collapse()
-    with torch.no_grad():
-        stack = student.double().run_stack(images[:64].double())
-        pad = kernels.shape[-1] // 2
-        merged = torch.nn.functional.conv2d(images[:64, None].double(), kernels, padding=(pad, pad))
-        student.float()
-        difference = float((stack - merged).abs().max() / stack.abs().max())
-        parts = [torch.nn.functional.conv2d(p[:, None], kernels.float(), padding=(pad, pad)) for p in images.split(200)]
-        return torch.cat([student.classify(student.detect(part)) for part in parts]).argmax(1), difference
+    kernels, few = student.collapse(), images[:64].double()
+    pad = kernels.shape[-1] // 2
+    stack = copy.deepcopy(student).double().run_stack(few)
+    merged = torch.nn.functional.conv2d(few[:, None], kernels, padding=(pad, pad))
+    difference = float((stack - merged).abs().max() / stack.abs().max())
+    parts = [torch.nn.functional.conv2d(p[:, None], kernels.float(), padding=(pad, pad)) for p in images.split(200)]
+    return torch.cat([student.classify(student.detect(part)) for part in parts]).argmax(1), difference
 
 
 def rows(rungs: Iterable[Rung], labels: Tensor, reference: str) -> list[dict[str, str | int | float]]:
-    """One row a rung: accuracy with its interval, and the paired difference to the rung named `reference`."""
+    """One row a rung: accuracy, its interval, the paired difference to `reference`, how many predictions differ."""
     rungs = list(rungs)
-    base = next(rung.predictions for rung in rungs if rung.name == reference) == labels
+    digital = next(rung.predictions for rung in rungs if rung.name == reference)
     table: list[dict[str, str | int | float]] = []
     for rung in rungs:
         right = rung.predictions == labels
         low, high = wilson(int(right.sum()), len(labels))
-        mean, lower, upper = paired(right, base)
+        mean, lower, upper = paired(right, digital == labels)
         table.append(
             {
                 "rung": rung.name,
@@ -145,6 +158,7 @@ def rows(rungs: Iterable[Rung], labels: Tensor, reference: str) -> list[dict[str
                 "difference": mean,
                 "difference_low": lower,
                 "difference_high": upper,
+                "differ": int((rung.predictions != digital).sum()),
             }
         )
     return table
@@ -155,16 +169,18 @@ def save_rows(path: Path, table: list[dict[str, str | int | float]]) -> None:
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: round(v, 6) if isinstance(v, float) else v for key, v in row.items()} for row in table)
+    writer.writerows({key: round(v, 9) if isinstance(v, float) else v for key, v in row.items()} for row in table)
     write_whole(path, file.getvalue().encode())
 
 
 def show_rows(table: list[dict[str, str | int | float]], title: str, reference: str) -> Table:
     """Draw the rows as a table for the terminal."""
-    drawn = Table(title=f"{title}; differences to {reference!r}\n", title_justify="left", box=None, pad_edge=False)
+    drawn = Table(
+        title=f"{title}; differences to {reference!r}\n", title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
     for name in ("rung", "readout"):
         drawn.add_column(name, no_wrap=True)
-    for name in ("accuracy", "95 % range", "difference (points)"):
+    for name in ("accuracy", "95 % range", "difference (points)", "differ"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for row in table:
         accuracy, low, high, *difference = (
@@ -172,28 +188,54 @@ def show_rows(table: list[dict[str, str | int | float]], title: str, reference: 
             for key in ("accuracy", "low", "high", "difference", "difference_low", "difference_high")
         )
         against = "" if row["rung"] == reference else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*difference)
-        drawn.add_row(str(row["rung"]), str(row["readout"]), f"{accuracy:.2f} %", f"{low:.1f} - {high:.1f}", against)
+        drawn.add_row(
+            str(row["rung"]),
+            str(row["readout"]),
+            f"{accuracy:.2f} %",
+            f"{low:.1f} - {high:.1f}",
+            against,
+            str(row["differ"]),
+        )
     return drawn
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="A run folder with model.pt and masks.h5.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run folder: model.pt, masks.h5, and instrument.json, which is made if missing.")
+    ],
     bench_file: Annotated[Path, typer.Argument(metavar="BENCH", help="The bench file.")],
+    output: Annotated[Path | None, typer.Option("-o", help="The table; RUN/evaluation.csv if left out.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first images; needed for model = wave.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the camera noise.")] = 0,
 ) -> None:
-    """Evaluate a run's student on a bench, from its mask file, on the test images; writes ladder.csv."""
+    """Evaluate a run's student on a bench, from its mask file and its stored calibration, on the test images."""
     try:
         dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
+        if not (run / "masks.h5").exists():
+            command = f"fouroptics masks make {run / 'kernels.npz'} {bench_file} -o {run / 'masks.h5'}"
+            raise FourOpticsError(f"{run}: holds no masks.h5; compile the kernels first: {command}")
         masks = bundle.load(run / "masks.h5")
+        check_pairing(bench, masks, student)
+        instrument = calibration(run / "instrument.json", bench, masks, student, dataset.train, seed)
+        test = dataset.test if images is None else dataset.test.first(images)
         digital = Rung(
-            "student distilled", readout_name(student.config.readout), logits(student, dataset.test.images).argmax(1)
+            "student distilled", readout_name(student.config.readout), logits(student, test.images).argmax(1)
         )
-        rungs = [digital, *optical_rungs(student, bench, masks, dataset.train, dataset.test, seed)]
+        if bench.config.model == "fourier":
+            rungs = optical_rungs(student, bench, masks, instrument, dataset.train, test, seed)
+        elif images is None:
+            raise FourOpticsError(
+                "model = 'wave' takes seconds an image: say how many with --images, such as --images 4"
+            )
+        else:
+            noise = torch.Generator().manual_seed(seed)
+            seen = predict(student, response(bench, masks), instrument, test.images, noise, batch=4)
+            rungs = [Rung("wave model, camera noise", digital.readout, seen.argmax(1))]
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
-    table = rows(rungs, dataset.test.labels, digital.name)
-    save_rows(run / "ladder.csv", table)
-    Console().print(show_rows(table, f"{len(dataset.test):,} test images", digital.name))
+    table = rows([digital, *rungs], test.labels, digital.name)
+    save_rows(output or run / "evaluation.csv", table)
+    Console().print(show_rows(table, f"{len(test):,} test images", digital.name))
 
 
 if __name__ == "__main__":

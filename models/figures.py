@@ -30,7 +30,7 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, file.getvalue())
 
 
-def section(bench: FourF, masks: MaskSet, image: Tensor, planes: int = 64) -> Figure:
+def section(bench: FourF, masks: MaskSet, image: Tensor, planes: int = 96) -> Figure:
     """Light along the bench for one image (y, x), in the y-z plane that follows one column of windows."""
     with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
@@ -57,15 +57,13 @@ def overview(bench: FourF, masks: MaskSet, image: Tensor, exposure: float, seed:
         kernels(masks, left)
         plot.mask(bench.crop(masks.phase[0]), bench.fourier_grid, middle)
         middle.set_title(f"(b) {masks.slm.bits}-bit phase mask, Fourier plane")
-        frames.draw(shot, timed, 0, right)
-        top = np.percentile([shot.numbers[0][place.pixels] for place in shot.windows], 98)
-        right.images[0].set_clim(bench.config.camera.black_level, top)
+        frames.draw(shot, timed, 0, right, percentile=98)
         size = bench.image_grid.extent
         limit = 1.05e3 * max(
             abs(at) + side / 2 for place in shot.windows for at, side in zip(place[1:3], size, strict=True)
         )
         right.set(xlim=(-limit, limit), ylim=(-limit, limit))
-        right.set_title("(c) camera: windows, undiffracted image (dashed)")
+        right.set_title("(c) camera frame and its windows")
     return figure
 
 

@@ -23,7 +23,7 @@ FRACTIONS = (0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3)
 def main(
     run: Annotated[Path, typer.Argument(help="A run folder with model.pt.")],
     bench_file: Annotated[Path, typer.Argument(metavar="BENCH", help="The bench file.")],
-    output: Annotated[Path, typer.Option("-o", help="Where the table goes.")] = Path("docs/results/light.csv"),
+    output: Annotated[Path | None, typer.Option("-o", help="The table; RUN/light.csv if left out.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random start and of the camera noise.")] = 0,
 ) -> None:
     """Compile the student's kernels at several fractions of the light, and run each mask with camera noise."""
@@ -47,7 +47,7 @@ def main(
         }
         table.append(row)
         print(", ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
-    save_rows(output, table)
+    save_rows(output or run / "light.csv", table)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,23 @@ same field as
 is turned upright.
 """
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fouroptics.bench import readout
+from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import FourF
-from fouroptics.bench.settings import FourFConfig
-from fouroptics.errors import GeometryError
+from fouroptics.errors import FourOpticsError, GeometryError
+from fouroptics.light.grid import Grid
+from fouroptics.masks.compiler import placed, responses, transfer, warn_if_foreign
+from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from fouroptics.waves.transforms import fast_length, fft2, ifft2
 from models.student import Student
@@ -62,29 +69,96 @@ class Response:
         return -(self.bench.config.magnification**-1) * correlate(self.bench.encode(images).data, self.kernels)
 
 
-def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64) -> Response:
-    """Reduce a bench with masks to its response, one kernel for each row of the kernel table."""
-    table = masks.kernels
-    tiles = [(int(y), int(x)) for y, x in table.tile]
-    kernels = torch.stack(
-        [bench.kernel(masks, [tile])[mask, 0] for mask, tile in zip(table.mask.tolist(), tiles, strict=True)]
-    )
-    return Response(bench, kernels.to(dtype))
+@dataclass(frozen=True, eq=False)
+class WholeBench:
+    """A bench that is not shift-invariant, such as the wave model, with its masks: the light goes all the way."""
+
+    bench: FourF
+    masks: MaskSet
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Field at the read pixels, as `Response` gives it, from one grid of image pixels that holds all windows."""
+        plan, grid = placed(self.masks), self.bench.image_grid
+        y, x = ([tile[axis] for tile in plan.tiles] for axis in (0, 1))
+        shape = (max(y) - min(y) + grid.shape[0], max(x) - min(x) + grid.shape[1])
+        low = [n // 2 - m // 2 + min(t) for n, m, t in zip(shape, grid.shape, (y, x), strict=True)]
+        whole = Grid(
+            shape, grid.spacing, (grid.center[0] + low[0] * grid.spacing[0], grid.center[1] + low[1] * grid.spacing[1])
+        )
+        field = self.bench(images, self.masks, onto=whole).data
+        windows = [
+            field[:, mask, ty - min(y) : ty - min(y) + grid.shape[0], tx - min(x) : tx - min(x) + grid.shape[1]]
+            for mask, (ty, tx) in zip(plan.mask, plan.tiles, strict=True)
+        ]
+        return torch.stack([windows[row] for row in self.masks.kernels.out_channel.argsort()], 1).flip((-2, -1))
 
 
-def ideal_response(bench: FourF, student: Student, dtype: torch.dtype = torch.complex64) -> tuple[Response, Tensor]:
-    """Response of ideal complex masks, one frame a kernel, and the factor (K) that passivity took out of each."""
-    from fouroptics.masks.compiler import transfer
+Optics = Response | WholeBench
 
+
+def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64) -> Optics:
+    """What a bench with its masks does to images, one channel for each output of the kernel table, in their order.
+
+    The exact reduction in the Fourier model; the whole bench, thousands of times slower, in the wave model.
+
+    Warns
+    -----
+    SamplingWarning
+        If the masks were compiled for another wavelength, focal length or input.
+    """
+    warn_if_foreign(masks, bench)
+    if bench.config.model != "fourier":
+        return WholeBench(bench, masks)
+    plan = placed(masks)
+    kernels = responses(masks, plan.mask, plan.tiles, bench)
+    return Response(bench, kernels[masks.kernels.out_channel.argsort()].to(dtype))
+
+
+def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
+    """Refuse a bench or masks that are not made for this student.
+
+    Raises
+    ------
+    FourOpticsError
+        If the kernels of the masks are not the student's, or readout or coding is not what it was trained with.
+    """
+    config, table, wanted = bench.config, masks.kernels, student.collapse()[:, 0].numpy()
+    kernels = table.weight[table.out_channel.argsort()]
+    if kernels.shape != wanted.shape or not np.allclose(kernels, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max()):
+        raise FourOpticsError(
+            f"the masks hold {len(table)} kernels that are not the student's {len(wanted)}: take the masks of its run"
+        )
+    if config.readout.kind != student.config.readout:
+        raise FourOpticsError(
+            f"readout.kind = {config.readout.kind!r}, the student learned with {student.config.readout!r}: change one"
+        )
+    if config.input.coding != "amplitude":
+        raise FourOpticsError(
+            f"input.coding = {config.input.coding!r}, the student was trained for 'amplitude': change one"
+        )
+
+
+def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor]:
+    """The student's amplitudes as ideal complex masks give them, one frame a kernel, with no fit.
+
+    What passivity took out of each mask, the magnification and the mean beam on the display are known and divided out.
+
+    Returns
+    -------
+    callable
+        Images (B, y, x) to real amplitudes (B, K, y, x).
+    """
     exact = transfer(student.collapse()[:, 0], bench)
     scale = exact.abs().amax((-2, -1))
-    return Response(bench, bench.kernel(exact / scale[:, None, None])[:, 0].to(dtype)), scale
+    optics = Response(bench, bench.kernel(exact / scale[:, None, None])[:, 0].to(torch.complex64))
+    unit = -bench.config.magnification * scale.float() / illumination(bench.config).mean().float()
+    return lambda images: optics(images).real * unit[:, None, None]
 
 
 def with_panel(bench: FourF, **changes: float) -> FourF:
     """Return the same bench with other values in ``[panel]``, such as ``fill_factor=1``."""
-    panel = bench.config.panel.model_copy(update=changes)
-    return FourF(FourFConfig.model_validate(bench.config.model_copy(update={"panel": panel}).model_dump()))
+    data = bench.config.model_dump()
+    return FourF(data | {"panel": data["panel"] | changes})
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +202,35 @@ class Instrument:
         """Detected values in the student's units (B, K, y, x)."""
         return self.numbers(field, generator) * self.gain[:, None, None] + self.offset[:, None, None]
 
+    def save(self, path: Path) -> None:
+        """Write exposure (s), reference (sqrt(W)/m), gain and offset as JSON."""
+        data = {"readout": self.kind, "exposure": self.exposure, "reference": self.reference}
+        data |= {"gain": self.gain.tolist(), "offset": self.offset.tolist()}
+        write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: Path, bench: FourF) -> "Instrument":
+        """Read what `save` wrote, for a bench with the same readout."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            numbers = torch.tensor(data["gain"]), torch.tensor(data["offset"])
+            kind, exposure, reference = data["readout"], float(data["exposure"]), float(data["reference"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FourOpticsError(f"{path}: not a calibration ({error}); the demo writes it beside its masks") from None
+        if kind != bench.config.readout.kind:
+            raise FourOpticsError(
+                f"{path} is for readout {kind!r}, the bench has {bench.config.readout.kind!r}: change one"
+            )
+        return cls(bench, kind, exposure, reference, *numbers)
+
 
 def calibrate(
-    bench: FourF, optics: Response, student: Student, images: Tensor, generator: torch.Generator | None
+    bench: FourF,
+    optics: Optics,
+    student: Student,
+    images: Tensor,
+    generator: torch.Generator | None,
+    exposure: float | None = None,
 ) -> Instrument:
     """Set the exposure and fit gain and offset of each channel on training images, as a lab does, frames included.
 
@@ -138,7 +238,7 @@ def calibrate(
     ----------
     bench : FourF
         Its camera and readout.
-    optics : Response
+    optics : Response or WholeBench
         What the bench does.
     student : Student
         Whose detected values the numbers shall become.
@@ -146,6 +246,8 @@ def calibrate(
         Training images (N, y, x) in [0, 1].
     generator : torch.Generator, optional
         Noise of the calibration frames; None for the mean.
+    exposure : float, optional
+        In seconds; left out, that of the bench file or, if it is "auto", for `mean_photons` on these images.
 
     Returns
     -------
@@ -156,7 +258,7 @@ def calibrate(
     intensity = readout.intensity(field)
     reference = float(intensity.max().sqrt()) if kind == "reference_pair" else 0.0
     seen = intensity if kind == "intensity" else intensity + reference**2
-    exposure = bench.config.camera.exposure or bench.camera.exposure_for(seen, bench.wavelength)
+    exposure = exposure or bench.config.camera.exposure or bench.camera.exposure_for(seen, bench.wavelength)
     one = torch.ones(field.shape[1])
     raw = Instrument(bench, kind, exposure, reference, one, 0 * one)
     with torch.no_grad():
@@ -171,7 +273,7 @@ def calibrate(
 @torch.no_grad()
 def predict(
     student: Student,
-    optics: Response,
+    optics: Optics,
     instrument: Instrument,
     images: Tensor,
     generator: torch.Generator | None = None,

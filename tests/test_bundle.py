@@ -120,7 +120,9 @@ def test_layout_for_other_programs(path: Path) -> None:
         assert data["y"][:] == pytest.approx((np.arange(48) - 24) * 8.0)
         assert file["entry/instrument/beam/incident_wavelength"].attrs["units"] == b"m"
         assert file["entry/instrument/beam/incident_wavelength"][()] == masks.instrument["beam"]["incident_wavelength"]
-        assert file["entry/slm/lut/gamma"][:] == pytest.approx(np.arange(255, -1, -1) / 256)
+        assert file["entry/slm/lut/gamma"][:] == pytest.approx(
+            np.arange(1, 257) / 256
+        )  # rises with the level, as slmsuite's set_gamma wants it
         fiducial = file["entry/fiducial/gray"][:]
         numbers: list[str] = []
         file.visititems(lambda name, node: numbers.append(name) if _bare(node) else None)

@@ -54,6 +54,7 @@ def test_numbers_are_whole_clipped_and_reproducible():
     assert torch.equal(y, frames(cam, 200.0))
     assert not torch.equal(y, frames(cam, 200.0, seed=1))
     assert float(frames(cam, 1e5).max()) == 255
+    assert float(frames(cam, 1e25, n=10).min()) == 255  # a Poisson sample of so much would overflow
     assert float(cam.expected(torch.tensor(1e6))) == 255
     assert (
         float(camera(full_well=100, gain=1.0, read_noise=0).expected(torch.tensor(1e6))) == 200
@@ -90,12 +91,14 @@ def test_mean_is_differentiable():
 
 
 def test_wrong_input_is_refused():
-    for bad in (torch.tensor([-1.0]), torch.tensor([float("nan")]), torch.tensor([1j])):
+    for bad in (torch.tensor([-1.0]), torch.tensor([math.nan]), torch.tensor([math.inf]), torch.tensor([1j])):
         with pytest.raises(GeometryError, match="photons"):
             camera()(bad)
     grid = Grid((1, 1), 1e-6)
     with pytest.raises(GeometryError, match="exposure"):
         camera().photons(Field(torch.ones(1, 1), grid, 633 * nm))
+    with pytest.raises(GeometryError, match="light"):
+        camera().exposure_for(torch.zeros(3), 633 * nm)
     with pytest.raises(ConfigError, match="generic-12bit"):
         CameraConfig.preset("no such")
     assert CameraConfig.model_validate({"preset": "generic-12bit", "exposure": "auto"}).exposure is None

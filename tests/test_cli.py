@@ -139,7 +139,7 @@ def test_make_refuses(lab: Path, tmp_path: Path) -> None:
     bench, out = lab / "bench.toml", tmp_path / "m.h5"
     for name, says in (
         ("other.npz", "holds no array 'kernels'"),
-        ("wide.npz", "use layout=sequential"),
+        ("wide.npz", "(layout sequential)"),
         ("objects.npz", "no npz file of numbers"),
         ("cut.npz", "no npz file of numbers"),
         ("missing.npz", "is not there"),

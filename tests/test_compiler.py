@@ -1,5 +1,8 @@
 """From kernels to masks: layouts, encodings, the account of what was lost."""
 
+import warnings
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,9 @@ from conftest import bench_data
 from scipy.special import j1
 
 import fouroptics as fo
-from fouroptics.masks.compiler import Layout, from_kernels, sequential, spacing, tiled, transfer, windows, with_report
+from fouroptics.masks.compiler import from_kernels, transfer, windows, with_report
 from fouroptics.masks.encoding import Problem, arrizon, phase_only
+from fouroptics.masks.layout import Layout, sequential, spacing, tiled
 
 
 def kernels(count=4, size=3, seed=0) -> torch.Tensor:
@@ -24,14 +28,14 @@ def test_tiles_stay_off_the_axis_and_apart(small_bench, example_bench):
         assert (np.abs(tiles).max(1) >= n).all()  # displacement 0 lies outside every window
         apart = np.abs(tiles[:, None] - tiles[None]).max(-1)[~np.eye(count, dtype=bool)]
         assert (apart >= 2 * n - 1 + size - 1).all()
-    assert spacing(example_bench, 9) == 64
+    assert spacing(example_bench, 9) == (64, 64)
 
 
 def test_layouts_say_what_does_not_fit(small_bench):
     with pytest.raises(fo.SamplingError, match="2 x 2"):
         tiled(5, 3, small_bench)
     tight = fo.FourF(bench_data({"input": {"shape": [30, 30]}}))
-    with pytest.raises(fo.SamplingError, match="does not fit"):
+    with pytest.raises(fo.SamplingError, match="folds first"):
         sequential(1, 3, tight)
 
 
@@ -69,6 +73,19 @@ def test_one_frame_for_all_kernels(example_bench):
     np.testing.assert_allclose(miss / torch.linalg.vector_norm(target, dim=(1, 2)), table.error, rtol=1e-6)
 
 
+@pytest.mark.parametrize("iris", ["band", None])
+@pytest.mark.parametrize("pixel", ["point", "square"])
+def test_light_is_what_was_asked_for(iris, pixel):
+    """Also where the panel is more than one band, whose light then counts as well."""
+    bench = fo.FourF(bench_data({"panel": {"shape": [96, 128], "iris": iris}, "input": {"pixel": pixel}}))
+    table = from_kernels(kernels(), bench, light=0.05).kernels
+    assert float(table.efficiency.sum()) == pytest.approx(0.05, rel=0.1)  # 64 x 64 pixels of 8 bits leave 5 %
+    exact = transfer(kernels()[:, 0], bench)
+    inside = (exact.abs() > 0).sum()
+    assert inside == 4 * 64 * 64  # nothing beyond the band, where the spectrum of a pixel vanishes
+    assert float(exact.abs().max()) < 100
+
+
 def test_phase_of_the_undiffracted_light_does_not_matter(small_bench):
     """The windows are laid where it does not go: the error of each kernel stays what it is."""
     masks = from_kernels(kernels(), small_bench, light=0.05)
@@ -89,7 +106,9 @@ def test_more_grey_levels_less_error(small_bench):
     errors = []
     for bits in (4, 6, 8):
         bench = fo.FourF(bench_data({"panel": {"shape": [96, 128], "bits": bits}}))
-        errors.append(float(from_kernels(kernels(), bench, light=0.1).kernels.error.mean()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", fo.SamplingWarning)  # four bits are too few
+            errors.append(float(from_kernels(kernels(), bench, light=0.1).kernels.error.mean()))
     assert errors[0] > 2.5 * errors[1] > 2.5 * 2.5 * errors[2]  # a factor 4 a step, less what the optimiser leaves
 
 
@@ -99,7 +118,8 @@ def test_naive_phase_is_far_worse(small_bench):
     def angle(problem, generator, progress=None):
         return problem.transfer.angle()
 
-    naive = from_kernels(kernels(), small_bench, encoding=angle)
+    with pytest.warns(fo.SamplingWarning, match="ask for less light"):
+        naive = from_kernels(kernels(), small_bench, encoding=angle)
     assert float(naive.kernels.error.min()) > 10 * float(from_kernels(kernels(), small_bench).kernels.error.max())
 
 
@@ -147,6 +167,40 @@ def test_wrong_kernels_are_refused(small_bench, bad, words):
 def test_wrong_light_is_refused(small_bench):
     with pytest.raises(fo.GeometryError, match=r"light = 1\.5"):
         from_kernels(kernels(), small_bench, light=1.5)
+
+
+def test_options_are_set_by_partial(small_bench):
+    calls: list[int] = []
+    short = partial(phase_only, steps=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fo.SamplingWarning)  # 20 steps are few
+        masks = from_kernels(kernels(), small_bench, encoding=short, progress=lambda step, *_: calls.append(step))
+    assert calls[-1] == 20
+    assert masks.encoding == "phase_only"
+
+
+def test_long_cameras_hold_long_lattices(example_bench):
+    data = bench_data({"camera": {"shape": [3200, 1100]}}, small=False)
+    assert len(set(tiled(12, 9, fo.FourF(data)).tiles)) == 12  # 6 x 2
+    wide = fo.FourF(bench_data({"input": {"shape": [8, 12]}, "camera": {"shape": [144, 200]}}))
+    assert spacing(wide, 3) == (18, 26)
+    assert {abs(tile[1]) for tile in tiled(4, 3, wide).tiles} == {13}
+
+
+def test_wave_benches_and_far_windows_are_refused_before_the_work(small_bench):
+    with pytest.raises(fo.GeometryError, match="fourier"):
+        from_kernels(kernels(), fo.FourF(bench_data({"model": "wave"})))
+    with pytest.raises(fo.SamplingError, match="50 image pixels"):
+        from_kernels(kernels(1), small_bench, layout=lambda count, size, bench: Layout((0,), ((50, 0),)))
+    with pytest.raises(fo.GeometryError, match="places 1 kernels"):
+        from_kernels(kernels(2), small_bench, layout=lambda count, size, bench: Layout((0,), ((9, 9),)))
+
+
+def test_poses_do_not_enter_the_mask(small_bench):
+    moved = fo.FourF(bench_data({"poses": {"panel": {"x": "8 um"}}}))
+    one, other = (from_kernels(kernels(), bench, light=0.05) for bench in (small_bench, moved))
+    assert np.array_equal(one.gray, other.gray)
+    assert with_report(one, moved).kernels.error.min() > one.kernels.error.max()
 
 
 def test_a_layout_of_ones_own(small_bench):

@@ -158,6 +158,17 @@ def test_kernel_is_the_bench(pixel):
         assert relative(-field, torch.complex(*parts)) < 1e-12
 
 
+def _sub_pixels(place: fo.FourF, u: fo.Field, masks: Levels, onto: fo.Grid, n: int) -> torch.Tensor:
+    """The bench with n x n sub-pixels a pixel, by two plain Fourier sums."""
+    grid, scale = place.fourier_grid, place.wavelength * 0.2
+    first = [axis[0] - (n - 1) / 2 * grid.spacing[0] / n for axis in grid.coordinates()]
+    fine = fo.Grid((grid.shape[0] * n, grid.shape[1] * n), grid.spacing[0] / n)
+    fine = fine.shifted(*(a - axis[0] for a, axis in zip(first, fine.coordinates(), strict=True)))
+    front = fourier(u.data, u.grid, fine, scale) * (-1j * u.grid.cell / scale)
+    phase = panel.realised(torch.from_numpy(place.crop(masks.gray)[0].astype(float)), 8)
+    return fourier(front * place.slm.expand(phase, n), fine, onto, scale) * (-1j * fine.cell / scale)
+
+
 def test_pixel_nodes_against_many_sub_pixels():
     """The nodes of the panel against a dense grid of sub-pixels: the second order of the midpoint rule, 1/n^2."""
     place = bench({"input": {"pixel": "point"}, "panel": {"shape": [96, 128], "fill_factor": 1.0}})
@@ -165,16 +176,7 @@ def test_pixel_nodes_against_many_sub_pixels():
     onto = place.image_grid.shifted(9 * d, 9 * d)
     u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
     nodes = place(u, masks, onto).data[0]
-    phase = panel.realised(torch.from_numpy(place.crop(masks.gray)[0].astype(float)), 8)
-    errors = []
-    for n in (2, 4, 8):
-        grid = place.fourier_grid
-        fine = fo.Grid((grid.shape[0] * n, grid.shape[1] * n), grid.spacing[0] / n)
-        fine = fine.shifted(-(fine.coordinates()[0][:n].mean() - grid.coordinates()[0][0]), 0)
-        fine = fine.shifted(0, -(fine.coordinates()[1][:n].mean() - grid.coordinates()[1][0]))
-        front = fourier(u.data, u.grid, fine, place.wavelength * 0.2) * (-1j * u.grid.cell / (place.wavelength * 0.2))
-        behind = fo.Field(front * place.slm.expand(phase, n), fine, place.wavelength)
-        errors.append(relative(fo.fourier_lens(behind, 0.2, onto).data, nodes))
+    errors = [relative(_sub_pixels(place, u, masks, onto, n), nodes) for n in (2, 4, 8)]
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
     assert errors[2] < 4e-3
@@ -204,6 +206,37 @@ def test_masks_for_another_panel_are_refused():
     other = replace(masks, slm=masks.slm.model_copy(update={"bits": 10}))
     with pytest.raises(fo.GeometryError, match="bits = 10"):
         place(torch.zeros(8, 8), other)
+
+
+def test_far_places_get_more_nodes():
+    """Beyond half an order the pixel's integral needs more points: against many sub-pixels at one and a half orders."""
+    place = bench({"input": {"pixel": "point"}, "panel": {"shape": [64, 64], "fill_factor": 0.9}})
+    masks, d = levels(place), place.image_grid.spacing[0]
+    far = place.image_grid.shifted(0, 96 * d)
+    u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
+    seen, errors = place(u, masks, far).data[0], []
+    for n in (8, 16, 32):
+        errors.append(relative(_sub_pixels(place, u, masks, far, n), seen))
+    assert errors[0] / errors[2] > 10  # second order would be 16, the edges of the active area are rougher
+    assert errors[2] < 0.01
+
+
+def test_light_of_one_point():
+    place = bench({"input": {"pixel": "point"}})
+    spot = place.psf(torch.ones(place.fourier_grid.shape), place.image_grid).data.flip((-2, -1))
+    expected = torch.zeros(8, 8, dtype=torch.complex128)
+    expected[4, 4] = -1
+    torch.testing.assert_close(spot, expected, atol=1e-12, rtol=0)
+
+
+def test_real_masks_are_transmissions():
+    place = bench()
+    with pytest.raises(fo.GeometryError, match=r"bench\.slm"):
+        place(torch.ones(8, 8), torch.full(place.fourier_grid.shape, 3.0))
+    with pytest.raises(fo.GeometryError, match="not finite"):
+        place(torch.ones(8, 8), torch.full(place.fourier_grid.shape, float("nan")))
+    with pytest.raises(fo.ConfigError, match="from_toml"):
+        fo.FourF("bench.toml")  # pyright: ignore[reportArgumentType]
 
 
 def test_misplaced_camera_and_panel():
@@ -252,6 +285,11 @@ def test_every_plane_can_be_seen():
             else:
                 assert torch.isfinite(place.at(plane, image, mask).intensity).all()
     torch.testing.assert_close(place.at("camera", image, mask).data, place(image, mask).data)
+    shown, real = levels(place), bench()
+    torch.testing.assert_close(real.at("camera", image, shown).data, real(image, shown).data)
+    torch.testing.assert_close(
+        real.transmission(shown), real.slm(panel.realised(torch.from_numpy(real.crop(shown.gray)), 8))
+    )
     with pytest.raises(fo.GeometryError, match="give the masks"):
         place.at("mask", image)
     with pytest.raises(fo.GeometryError, match="no plane"):

@@ -2,8 +2,8 @@
 From kernels to a file that an SLM loads
 ========================================
 
-Four edge detectors become one phase mask. The file is written, checked and read back, and the bench shows what the
-camera sees through it.
+Three edge detectors and a blur become one phase mask. The file is written, checked and read back, and the
+bench shows what the camera sees through it.
 """
 
 import tempfile

@@ -63,8 +63,8 @@ class Bench(nn.Module):
             kind = type(item).__name__.lower()
             count[kind] = count.get(kind, 0) + 1
             name, element = item if isinstance(item, tuple) else (f"{kind}{count[kind]}", item)
-            if name in named:
-                raise GeometryError(f"element name {name!r} is used twice; names must differ")
+            if name in named or not name.isidentifier():
+                raise GeometryError(f"element name {name!r}: names are words, and differ from each other")
             named[name] = element
         self.elements = nn.ModuleDict(named)
 
@@ -102,6 +102,8 @@ class Bench(nn.Module):
         GeometryError
             If there is no such element, or z is outside the bench or inside an ideal lens.
         """
+        if not isinstance(place, str) and not place >= 0:
+            raise GeometryError(f"z = {place} m lies before the bench, which starts at 0")
         for name, element, before, z in self.steps(field):
             if isinstance(place, str):
                 if name == place:
@@ -121,7 +123,12 @@ class Bench(nn.Module):
         )
 
     def section(
-        self, field: Field, planes: Sequence[float], y: NDArray[np.float64] | None = None, x: Place = 0.0
+        self,
+        field: Field,
+        planes: Sequence[float],
+        y: NDArray[np.float64] | None = None,
+        x: Place = 0.0,
+        pad: float = 2,
     ) -> Section:
         """Light along the bench, for a picture: in the y-z plane at one x, or summed over x.
 
@@ -135,20 +142,28 @@ class Bench(nn.Module):
             Heights in metres; left out, 400 over the largest grid.
         x : float, callable or None
             Position of the plane in metres, or a function of z that follows a beam; None integrates over x.
+        pad : float
+            1 takes each stretch of free space as a periodic window as wide as the wider of its ends: about five times
+            faster, but light that leaves it comes back from the other side.
 
         Returns
         -------
         Section
-            Values between samples are interpolated linearly. Each stretch of free space is a periodic window as wide
-            as the wider of its ends: light that leaves it comes back from the other side.
+            Values between samples are interpolated linearly.
         """
         cuts: list[tuple[float, NDArray[np.float64], NDArray[np.float64]]] = []
         todo = sorted(planes)
+        if not todo or not 0 <= todo[0] <= todo[-1] <= self.length + 1e-9:
+            raise GeometryError(
+                f"planes {todo[:1]} .. {todo[-1:]}: give distances from 0 to {show(self.length, 'length')}"
+            )
         for _, element, before, z in self.steps(field):
             inside = [place for place in todo if isinstance(element, FreeSpace) and place < z + element.length - 1e-9]
             if isinstance(element, FreeSpace) and inside:
                 wide = _widened(before, element.onto)
-                cuts += [_cut(angular_spectrum(wide, place - z, pad=1), place, x) for place in inside]
+                for place in inside:
+                    there = propagate(wide, place - z) if pad > 1 else angular_spectrum(wide, place - z, pad=1)
+                    cuts.append(_cut(there, place, x))
             elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
                 inside, cuts = todo[:1], [*cuts, _cut(before, z, x)]
             todo = todo[len(inside) :]

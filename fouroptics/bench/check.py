@@ -31,15 +31,14 @@ class Row:
 def check(config: FourFConfig) -> list[Row]:
     """Geometry of a 4f bench: panel, iris, camera and lenses against the band of the input and the size of the image.
 
-    Formulas: band ``lambda f1 / p``, replicas of the panel ``lambda f2 / p_slm`` apart in the camera plane, light
-    within the band at heights up to half the band plus half the input in the plane of a lens.
+    Formulas: band ``lambda f1 / p``, replicas of the panel ``lambda f2 / p_slm`` apart in the camera plane, and in
+    the plane of a lens light up to half the panel plus half the input or half the camera off the axis.
     """
     n = max(config.input.shape)
     pixels = min(config.panel.shape)
     ratio = config.image_grid.spacing[0] / config.camera.pitch
     image = max(config.image_grid.extent)
     sensor = min(config.camera_grid.extent)
-    band = config.band * config.panel.pitch
     rows = [
         Row(
             "band on the panel",
@@ -70,9 +69,9 @@ def check(config: FourFConfig) -> list[Row]:
             f"camera pitch = {show(config.image_grid.spacing[0] / max(round(ratio), 1), 'length')}",
         ),
     ]
-    ends = (("lens1", config.lens1, max(config.input_grid.extent)), ("lens2", config.lens2, image))
-    for name, lens, side in ends:
-        need = math.hypot(1, 1) * (band + side)
+    ends = (("lens1", config.lens1, config.input_grid.extent), ("lens2", config.lens2, config.camera_grid.extent))
+    for name, lens, far in ends:
+        need = math.hypot(*(a + b for a, b in zip(config.fourier_grid.extent, far, strict=True)))
         rows.append(
             Row(
                 f"{name} diameter",

@@ -7,7 +7,7 @@ apertures.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from fouroptics.devices import panel
 from fouroptics.devices.camera import Camera
 from fouroptics.devices.panel import SLMConfig
 from fouroptics.devices.slm import SLM
-from fouroptics.errors import GeometryError
+from fouroptics.errors import ConfigError, GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.waves.transforms import fourier
@@ -43,6 +43,13 @@ class PanelMasks(Protocol):
     def slm(self) -> SLMConfig:
         """The panel that the levels are for."""
         ...
+
+
+class PanelFrames(NamedTuple):
+    """The least that `FourF` needs of masks: grey levels (M, height, width) and their panel."""
+
+    gray: NDArray[Any]
+    slm: SLMConfig
 
 
 class FourF(nn.Module):
@@ -72,6 +79,8 @@ class FourF(nn.Module):
 
     def __init__(self, config: FourFConfig | Mapping[str, Any]) -> None:
         super().__init__()
+        if isinstance(config, str | Path):
+            raise ConfigError(f"{config}: FourF takes a configuration; use FourF.from_toml for a file")
         self.config = config if isinstance(config, FourFConfig) else FourFConfig.model_validate(config)
         self.slm = SLM(self.config.panel)
         self.camera = Camera(self.config.camera)
@@ -138,29 +147,44 @@ class FourF(nn.Module):
             (..., y, x), (..., M, y, x), or with channels (..., M, y, x) summed over C.
         """
         u, onto = self.encode(light), onto or self.camera_grid
-        parts = (
-            self._back(_modulate(self._front(u, plane), mask), onto) for plane, mask in self._shown(masks, u.data.dtype)
-        )
+        far = max(float(np.abs(axis).max()) for axis in onto.coordinates()) / self.config.magnification
+        shown = self._shown(masks, u.data.dtype, far)
+        parts = (self._back(_modulate(self._front(u, plane), mask), onto) for plane, mask in shown)
         total = next(parts)
         for part in parts:
             total = total.replace(data=total.data + part.data)
         return total
 
-    def _shown(self, masks: Tensor | PanelMasks, dtype: torch.dtype) -> Iterator[tuple[Grid, Tensor]]:
-        """Planes and transmissions that add up to the panel: one of ideal samples, or one a node of a pixel."""
-        plane = self.fourier_grid
+    def _shown(self, masks: Tensor | PanelMasks, dtype: torch.dtype, far: float) -> Iterator[tuple[Grid, Tensor]]:
+        """Planes and transmissions that add up to the panel: one of ideal samples, or one a node of a pixel.
+
+        `far` metres off the axis, as the input plane sees it, lies the farthest place where the field is wanted.
+        """
+        plane, pitch = self.fourier_grid, self.config.panel.pitch
         if isinstance(masks, Tensor):
-            if tuple(masks.shape[-2:]) != plane.shape:
-                raise GeometryError(
-                    f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {plane.shape}"
-                )
-            yield plane, masks.to(dtype)
+            yield plane, self._ideal(masks).to(dtype)
             return
-        mine = self.config.panel
         phasor = _phasor(self._shown_phase(masks))
-        for node in self.slm.nodes():
-            shifted = plane.shifted(node.offset[0] * mine.pitch, node.offset[1] * mine.pitch)
+        scale = self.wavelength * self.config.lens1.focal_length
+        order = self.slm.order_for((far + max(self.input_grid.extent) / 2) * pitch / scale)
+        for node in self.slm.nodes(order):
+            shifted = plane.shifted(node.offset[0] * pitch, node.offset[1] * pitch)
             yield shifted, (node.active * phasor + node.dead * self.slm.dead).to(dtype)
+
+    def _ideal(self, masks: Tensor) -> Tensor:
+        """Check transmissions that are given as ideal samples."""
+        if tuple(masks.shape[-2:]) != self.fourier_grid.shape:
+            raise GeometryError(
+                f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {self.fourier_grid.shape}"
+            )
+        if not bool(torch.isfinite(masks).all()):
+            raise GeometryError("masks hold values that are not finite; mend what made them")
+        if not masks.is_complex() and not bool((masks.abs() <= 1).all()):
+            raise GeometryError(
+                f"real masks reach {float(masks.abs().max()):.4g}; a mask is a transmission: give "
+                "bench.slm(phase) or torch.polar(amplitude, phase) for a phase in rad"
+            )
+        return masks
 
     def transmission(self, masks: PanelMasks) -> Tensor:
         """One number a panel pixel for masks, as `SLM` gives it, (M, fy, fx) complex128: exact near the axis."""
@@ -239,16 +263,13 @@ class FourF(nn.Module):
             return before
         if masks is None:
             raise GeometryError(f"plane {plane!r} lies behind the panel: give the masks")
-        masks = masks if isinstance(masks, Tensor) else self.transmission(masks)
+        if plane == "camera":
+            return self(light, masks, onto)
+        masks = self._ideal(masks) if isinstance(masks, Tensor) else self.transmission(masks)
         behind = _modulate(before, masks.to(before.data.dtype))
         if plane == "mask":
             return behind
-        onto = onto or self.camera_grid
-        return (
-            self._arm(behind, self.config.lens2, onto).at("lens", behind)
-            if plane == "lens2"
-            else self._back(behind, onto)
-        )
+        return self._arm(behind, self.config.lens2, onto or self.camera_grid).at("lens", behind)
 
     def section(
         self,
@@ -260,7 +281,8 @@ class FourF(nn.Module):
     ) -> Section:
         """Light along the bench for one image (y, x) and one mask (fy, fx), always by the wave model.
 
-        At the middles of `planes` equal stretches from the display to the camera; the rest as for `Bench.section`.
+        At the middles of `planes` equal stretches from the display to the camera; the rest as
+        for `Bench.section` with ``pad=1``: a picture, in which light that leaves a window comes back.
         """
         u, plane = display.sampled(self.config, self.encode(light)), self.fourier_grid
         first = self._arm(u, self.config.lens1, plane)
@@ -269,7 +291,7 @@ class FourF(nn.Module):
         second = self._arm(u.replace(data=mask, grid=plane), self.config.lens2, image)
         behind = [(f"{name}2", element) for name, element in second.elements.items()]
         whole = Bench([*first.elements.items(), ("mask", Mask(mask.to(u.data.dtype))), *behind])
-        return whole.section(u, ((np.arange(planes) + 0.5) * whole.length / planes).tolist(), y, x)
+        return whole.section(u, ((np.arange(planes) + 0.5) * whole.length / planes).tolist(), y, x, pad=1)
 
     def psf(self, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
         """Field in the camera plane of one input pixel of amplitude 1 sqrt(W)/m on the axis."""
@@ -302,22 +324,20 @@ class FourF(nn.Module):
         """
         if self.config.model != "fourier":
             raise GeometryError("the wave model is not shift-invariant, it has no kernel; call bench(images, masks)")
-        (ny, nx), pitch = self.config.input.shape, self.config.input.pitch
+        parts = [self._window(masks, tile) for tile in tiles]
+        return torch.stack(parts, -3)
+
+    def _window(self, masks: Tensor | PanelMasks, tile: tuple[int, int]) -> Tensor:
+        """Response (M, 2 ny - 1, 2 nx - 1) about one tile, complex128."""
+        shape, pitch, pose = self.config.input.shape, self.config.input.pitch, self.config.poses.camera
         scale = self.wavelength * self.config.lens1.focal_length
-        offset = self.config.poses.camera
-        windows = [
-            Grid(
-                (2 * ny - 1, 2 * nx - 1),
-                (pitch, pitch),
-                (ty * pitch + offset.y / self.config.magnification, tx * pitch + offset.x / self.config.magnification),
-            )
-            for ty, tx in tiles
-        ]
+        center = [t * pitch + off / self.config.magnification for t, off in zip(tile, (pose.y, pose.x), strict=True)]
+        window = Grid((2 * shape[0] - 1, 2 * shape[1] - 1), (pitch, pitch), (center[0], center[1]))
+        far = max(abs(c) + n // 2 * pitch for c, n in zip(center, shape, strict=True))
         total = torch.zeros((), dtype=torch.complex128)
-        for plane, mask in self._shown(masks, torch.complex128):
-            seen = mask * self.pixel_spectrum(plane)
-            total = total + torch.stack([fourier(seen, plane, window, scale) for window in windows], -3)
-        return total * (self.input_grid.spacing[0] * self.fourier_grid.spacing[0] / scale) ** 2
+        for plane, mask in self._shown(masks, torch.complex128, far):
+            total = total + fourier(mask * self.pixel_spectrum(plane), plane, window, scale)
+        return total * (pitch * self.fourier_grid.spacing[0] / scale) ** 2
 
     def pixel_spectrum(self, plane: Grid | None = None) -> Tensor:
         """Spectrum of one input pixel on `fourier_grid` or another plane, float64 (fy, fx)."""

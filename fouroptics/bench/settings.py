@@ -1,9 +1,9 @@
 """The bench file: its sections and keys, as frozen configurations."""
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fouroptics.config import FileConfig, Length, Power, Shape
 from fouroptics.devices.camera import CameraConfig
@@ -14,7 +14,7 @@ from fouroptics.light.grid import Grid
 class LightConfig(FileConfig):
     """``[light]``: a laser; `beam_radius` is the 1/e^2 radius of the intensity, left out for a uniform beam."""
 
-    wavelength: Length = Field(gt=0)
+    wavelength: Length = Field(ge=1e-8, le=1e-3)
     power: Power = Field(default=1e-3, gt=0)
     beam_radius: Length | None = Field(default=None, gt=0)
 
@@ -27,7 +27,7 @@ class InputConfig(FileConfig):
     """
 
     shape: Shape
-    pitch: Length = Field(gt=0)
+    pitch: Length = Field(ge=1e-8, le=1)
     coding: Literal["amplitude", "intensity", "phase", "binary"] = "amplitude"
     pixel: Literal["square", "point"] = "square"
 
@@ -35,12 +35,15 @@ class InputConfig(FileConfig):
 class LensConfig(FileConfig):
     """``[lens1]``, ``[lens2]``: focal length at the wavelength, and clear diameter (left out: open)."""
 
-    focal_length: Length = Field(gt=0)
+    focal_length: Length = Field(ge=1e-4, le=1e3)
     diameter: Length | None = Field(default=None, gt=0)
 
 
 class PanelConfig(SLMConfig):
-    """``[panel]``: the SLM in the Fourier plane; an iris ``"band"`` in front of it passes one band of the input."""
+    """``[panel]``: the SLM in the Fourier plane; an iris ``"band"`` on it passes one band of the input.
+
+    The iris moves with the panel.
+    """
 
     iris: Literal["band"] | None = None
 
@@ -77,6 +80,16 @@ class FourFConfig(FileConfig):
     camera: CameraConfig = CameraConfig()
     readout: ReadoutConfig = ReadoutConfig()
     poses: PosesConfig = PosesConfig()
+
+    @model_validator(mode="after")
+    def _has_a_band(self) -> Self:
+        if self.band < 2:
+            raise ValueError(
+                f"one band of the input, wavelength * f1 / (input.pitch * panel.pitch), is {self.band:.3g} panel "
+                "pixels; it must be 2 at least: take a longer lens1.focal_length, or a finer input.pitch or "
+                "panel.pitch"
+            )
+        return self
 
     @property
     def magnification(self) -> float:

@@ -8,9 +8,9 @@ from pydantic import Field as Limits
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from fouroptics.config import FileConfig, Length, Shape, Time
+from fouroptics.config import FileConfig, Length, Number, Shape, Time, Whole
 from fouroptics.devices.panel import with_preset
-from fouroptics.errors import ConfigError, GeometryError
+from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 
 PLANCK, LIGHT_SPEED = 6.62607015e-34, 299792458.0
@@ -56,15 +56,15 @@ class CameraConfig(FileConfig):
     name: str = "camera"
     shape: Shape | None = None
     pitch: Length = Limits(default=3.45e-6, gt=0)
-    qe: float = Limits(default=0.64, gt=0, le=1)
-    read_noise: float = Limits(default=2.4, ge=0)
-    full_well: float = Limits(default=10500, gt=0)
-    gain: float = Limits(default=0.37, gt=0)
-    black_level: float = Limits(default=100, ge=0)
-    bits: int = Limits(default=12, ge=1, le=16)
-    fill_factor: float = Limits(default=1.0, gt=0, le=1)
+    qe: Number = Limits(default=0.64, gt=0, le=1)
+    read_noise: Number = Limits(default=2.4, ge=0)
+    full_well: Number = Limits(default=10500, gt=0)
+    gain: Number = Limits(default=0.37, gt=0)
+    black_level: Number = Limits(default=100, ge=0)
+    bits: Whole = Limits(default=12, ge=1, le=16)
+    fill_factor: Number = Limits(default=1.0, gt=0, le=1)
     exposure: Time | None = Limits(default=None, gt=0)
-    mean_photons: float = Limits(default=1000, gt=0)
+    mean_photons: Number = Limits(default=1000, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,9 +76,7 @@ class CameraConfig(FileConfig):
     @classmethod
     def preset(cls, name: str) -> "CameraConfig":
         """Return the camera of a data sheet by its name, such as ``"generic-12bit"``."""
-        if name not in PRESETS:
-            raise ConfigError(f"preset {name!r} is unknown; known: {', '.join(PRESETS)}")
-        return cls.model_validate(PRESETS[name])
+        return cls.model_validate({"preset": name})
 
 
 class Camera(nn.Module):
@@ -120,6 +118,8 @@ class Camera(nn.Module):
             raise GeometryError(
                 "the exposure is 'auto': give exposure=camera.exposure_for(...), set once on training images"
             )
+        if not seconds > 0:
+            raise GeometryError(f"exposure = {seconds} s: must be positive")
         return self.photons_for(field.intensity, field.wavelength, seconds)
 
     def photons_for(self, intensity: Tensor, wavelength: float, exposure: float) -> Tensor:
@@ -130,14 +130,18 @@ class Camera(nn.Module):
 
     def exposure_for(self, intensity: Tensor, wavelength: float) -> float:
         """Exposure in seconds at which intensities (W/m^2, any shape) give `mean_photons` a pixel on average."""
-        per_second = self.photons_for(intensity.double().mean(), wavelength, 1.0)
-        return self.config.mean_photons / float(per_second)
+        per_second = float(self.photons_for(intensity.double().mean(), wavelength, 1.0))
+        if not (math.isfinite(per_second) and per_second > 0):
+            raise GeometryError(
+                f"{per_second} photons a second reach a pixel: there is no exposure; give images with light"
+            )
+        return self.config.mean_photons / per_second
 
     def _mean_photons(self, light: Tensor | Field) -> Tensor:
         photons = self.photons(light) if isinstance(light, Field) else light
-        if photons.is_complex() or not bool((photons >= 0).all()):
+        if photons.is_complex() or not bool(((photons >= 0) & torch.isfinite(photons)).all()):
             raise GeometryError("photons must be real, finite and at least 0; give |u|^2 in photons, or a Field")
-        return photons
+        return photons if photons.is_floating_point() else photons.float()
 
     def expected(self, light: Tensor | Field) -> Tensor:
         """Mean output in DN, real valued, clipped at the full well and at the converter; differentiable."""
@@ -161,7 +165,10 @@ class Camera(nn.Module):
         """
         config = self.config
         photons = self._mean_photons(light)
-        electrons = torch.poisson(config.qe * photons, generator=generator).clamp_max(config.full_well)
+        most = 2 * config.full_well + 1e3  # far beyond saturation a Poisson sample is the full well, and may overflow
+        electrons = torch.poisson((config.qe * photons).clamp_max(most), generator=generator).clamp_max(
+            config.full_well
+        )
         dark = torch.empty_like(electrons).normal_(0, 1, generator=generator) * config.read_noise
         number = (config.gain * (electrons + dark) + config.black_level).round()
         return number.clamp(0, 2**config.bits - 1)

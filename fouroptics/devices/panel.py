@@ -5,8 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from fouroptics.config import Angle, FileConfig, Length, Shape
-from fouroptics.errors import ConfigError
+from fouroptics.config import Angle, FileConfig, Length, Number, Shape, Whole
 
 Array = TypeVar("Array")
 GreyConvention = Literal["slmsuite", "direct"]
@@ -19,7 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "holoeye-pluto-2.1": {
         "name": "HOLOEYE PLUTO-2.1", "shape": [1080, 1920], "pitch": "8 um", "bits": 8, "fill_factor": 0.93,
-        "verified": True, "source": "HOLOEYE data sheet figures as quoted by users: 1920x1080, 8.0 um, 93 %, 8 bit",
+        "verified": False, "source": "HOLOEYE data sheet figures as quoted by users: 1920x1080, 8.0 um, 93 %, 8 bit",
     },
 }  # fmt: skip
 
@@ -29,7 +28,7 @@ def with_preset(data: Any, presets: dict[str, dict[str, Any]]) -> Any:
     if not isinstance(data, dict) or "preset" not in data:
         return data
     name = data["preset"]
-    if name not in presets:
+    if not isinstance(name, str) or name not in presets:
         raise ValueError(f"preset {name!r} is unknown; known: {', '.join(presets)}")
     return {**presets[name], **{key: value for key, value in data.items() if key != "preset"}}
 
@@ -57,9 +56,9 @@ class SLMConfig(FileConfig):
     name: str = "phase panel"
     shape: Shape = (1080, 1920)
     pitch: Length = Field(default=8e-6, gt=0)
-    bits: int = Field(default=8, ge=1, le=16)
-    fill_factor: float = Field(default=0.9, gt=0, le=1)
-    dead_amplitude: float = Field(default=1.0, ge=0, le=1)
+    bits: Whole = Field(default=8, ge=1, le=16)
+    fill_factor: Number = Field(default=0.9, gt=0, le=1)
+    dead_amplitude: Number = Field(default=1.0, ge=0, le=1)
     dead_phase: Angle = 0.0
     grey: GreyConvention = "slmsuite"
     verified: bool = False
@@ -73,9 +72,7 @@ class SLMConfig(FileConfig):
     @classmethod
     def preset(cls, name: str) -> "SLMConfig":
         """Return the panel of a data sheet by its name, such as ``"holoeye-pluto-2.1"``."""
-        if name not in PRESETS:
-            raise ConfigError(f"preset {name!r} is unknown; known: {', '.join(PRESETS)}")
-        return cls.model_validate(PRESETS[name])
+        return cls.model_validate({"preset": name})
 
 
 def levels(phase: Array, bits: int, grey: GreyConvention = "slmsuite") -> Array:

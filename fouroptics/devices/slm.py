@@ -57,11 +57,11 @@ class SLM(nn.Module):
     def levels(self, phase: Tensor) -> Tensor:
         """Grey level of each pixel for a phase in rad; uint8 up to 8 bits, else uint16. See `panel.levels`."""
         dtype = torch.uint8 if self.config.bits <= 8 else torch.uint16
-        return panel.levels(phase.detach(), self.config.bits, self.config.grey).to(dtype)
+        return panel.levels(_checked(phase).detach(), self.config.bits, self.config.grey).to(dtype)
 
     def realised(self, phase: Tensor) -> Tensor:
         """Phase that the panel shows when asked for `phase`, in [0, 2 pi); the gradient passes straight through."""
-        levels = panel.levels(phase.detach(), self.config.bits, self.config.grey)
+        levels = panel.levels(_checked(phase).detach(), self.config.bits, self.config.grey)
         shown = panel.realised(levels, self.config.bits, self.config.grey).to(phase.dtype)
         return phase + (shown - phase.detach())
 
@@ -92,8 +92,8 @@ class SLM(nn.Module):
     def nodes(self, order: int = 3) -> list[PixelNode]:
         """Gauss-Legendre points over the square active area of side sqrt(F), to integrate light over a pixel.
 
-        With `order` points an axis the integral of a wave that turns by ``2 pi nu`` across a pixel is right to 6e-6 for
-        ``nu <= 1/4`` (order 3). The gap between the pixels is carried by the same points, to third order.
+        The gap between the pixels is carried by the same points, with weights that integrate polynomials below degree
+        `order` exactly over the whole pixel. `order_for` says how many points an axis a wave needs.
         """
         side = math.sqrt(self.config.fill_factor)
         points, weights = np.polynomial.legendre.leggauss(order)
@@ -109,6 +109,16 @@ class SLM(nn.Module):
             for i in range(order)
             for j in range(order)
         ]
+
+    def order_for(self, turns: float) -> int:
+        """Points an axis, at least 3, that integrate a wave of so many turns across a pixel to 1e-5 of its active area.
+
+        The remainder of Gauss-Legendre with n points is ``(2 pi nu a)^(2n) (n!)^4 / ((2n+1) (2n)!^3)``, a = sqrt(F).
+        """
+        wave, n = 2 * math.pi * turns * math.sqrt(self.config.fill_factor), 3
+        while wave ** (2 * n) * math.factorial(n) ** 4 / ((2 * n + 1) * math.factorial(2 * n) ** 3) > 1e-5:
+            n += 1
+        return n
 
     def expand(self, phase: Tensor, n: int) -> Tensor:
         """Sub-pixels of the panel, n x n a pixel, each the area-weighted sum of its modulating and its dead part.
@@ -132,6 +142,14 @@ class SLM(nn.Module):
         active = (covered[:, None] * covered[None, :]).to(phase.dtype).repeat(phase.shape[-2], phase.shape[-1])
         shown = self.realised(phase).repeat_interleave(n, -2).repeat_interleave(n, -1)
         return active * _phasor(shown) + (1 - active) * self.dead
+
+
+def _checked(phase: Tensor) -> Tensor:
+    if phase.dtype not in (torch.float32, torch.float64) or not bool(torch.isfinite(phase).all()):
+        raise GeometryError(
+            f"phase ({phase.dtype}) must be finite float32 or float64, in rad; convert it, or mend what made it"
+        )
+    return phase
 
 
 def _phasor(phase: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 ========  ===================================================================
 encoding  a wanted response to a phase that a panel can show
+layout    which mask carries each kernel, and where its window lies
 compiler  kernels to a MaskSet for one bench, and what was lost
 maskset   MaskSet: frozen arrays and plain metadata; no torch
 schema    the layout of the file; no torch

@@ -5,98 +5,29 @@ Passes: layout (where each kernel's window goes), target (taps and zeros), encod
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fouroptics.bench.fourf import FourF
+from fouroptics.bench.fourf import FourF, PanelFrames, PanelMasks
+from fouroptics.bench.settings import PosesConfig
 from fouroptics.devices import panel
-from fouroptics.errors import GeometryError, SamplingError
+from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
 from fouroptics.light.grid import Grid
 from fouroptics.light.sources import axes
 from fouroptics.masks import encoding as encodings
 from fouroptics.masks.encoding import Encoding, Problem, Progress
+from fouroptics.masks.layout import Layout, reach, tiled
 from fouroptics.masks.maskset import KernelTable, MaskSet
 from fouroptics.waves.transforms import fourier
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Which mask carries each of K kernels, and where its window lies.
-
-    Attributes
-    ----------
-    mask : tuple of int
-        (K) index of the mask.
-    tiles : tuple of (int, int)
-        (K) centre (y, x) of the window in the camera plane, in image pixels from the axis, in the physical orientation.
-    """
-
-    mask: tuple[int, ...]
-    tiles: tuple[tuple[int, int], ...]
-
-
-def spacing(bench: FourF, size: int) -> int:
-    """Distance of windows in image pixels: all displacements that an image uses, and a kernel's width between; even."""
-    n = max(bench.config.input.shape)
-    return 2 * math.ceil((2 * n - 1 + size) / 2)
-
-
-def tiled(count: int, size: int, bench: FourF) -> Layout:
-    """All kernels in one frame: windows on a lattice about the axis, which stays free for the undiffracted light.
-
-    Parameters
-    ----------
-    count, size : int
-        Number of kernels and taps an axis.
-    bench : FourF
-        The bench; its camera and the period of its panel limit the lattice.
-
-    Raises
-    ------
-    SamplingError
-        If the windows do not fit; the message says how many do.
-    """
-    step = spacing(bench, size)
-    room = [_places(bench, axis, step) for axis in (0, 1)]
-    rows = min(room[0], 2 * math.ceil(math.sqrt(count) / 2))
-    columns = min(room[1], 2 * math.ceil(count / max(rows, 1) / 2))
-    if rows * columns < count:
-        raise SamplingError(
-            f"{count} kernels of {size} x {size} need as many windows of {step} image pixels, one frame of this "
-            f"bench has {room[0]} x {room[1]}; use layout=sequential, fewer kernels, a finer panel or a larger camera"
-        )
-    y, x = ([round((i - (n - 1) / 2) * step) for i in range(n)] for n in (rows, columns))
-    nearest = sorted(((a, b) for a in y for b in x), key=lambda tile: tile[0] ** 2 + tile[1] ** 2)[:count]
-    return Layout((0,) * count, tuple(sorted(nearest)))
-
-
-def sequential(count: int, size: int, bench: FourF) -> Layout:
-    """One frame a kernel, all at one place up to a window off the axis in y and x. Parameters as for `tiled`."""
-    step = spacing(bench, size)
-    off = min(step, *(math.floor(_reach(bench, axis)) for axis in (0, 1)))
-    if off < step / 2:
-        raise SamplingError(
-            f"a window {step // 2} image pixels off the axis does not fit this bench, {off} do; use a finer panel or a "
-            "larger camera"
-        )
-    return Layout(tuple(range(count)), ((off, off),) * count)
-
-
-def _places(bench: FourF, axis: int, step: int) -> int:
-    """Windows that a lattice about the axis holds along y or x; even."""
-    reach = _reach(bench, axis)
-    return 0 if reach < step / 2 else 2 * (math.floor((reach - step / 2) / step) + 1)
-
-
-def _reach(bench: FourF, axis: int) -> float:
-    """Farthest centre of a window that the camera holds and the period of the panel does not fold, in image pixels."""
-    n, pixel = bench.config.input.shape[axis], bench.image_grid.spacing[axis]
-    return min(bench.camera_grid.extent[axis] / (2 * pixel) - n / 2, bench.config.band / 2 - (n - 1))
+#: Relative error of a response above which the compiler warns.
+LARGE_ERROR = 0.1
 
 
 def from_kernels(
@@ -117,13 +48,14 @@ def from_kernels(
     kernels : array_like
         (out, 1, k, k), real, torch cross-correlation order.
     bench : FourF
-        The bench, in the Fourier model.
+        The bench, in the Fourier model. Its poses are left out: masks are for the aligned bench.
     encoding : Encoding
-        `encoding.phase_only` or `encoding.arrizon`.
+        `encoding.phase_only` or `encoding.arrizon`; ``functools.partial`` sets their options.
     layout : callable
         `tiled` (all kernels in one frame) or `sequential` (one frame a kernel); both off axis.
     light : float
-        Fraction of the light on the panel to put into the taps of a mask. More is brighter, up to what a phase can do.
+        Fraction of the light on the panel to put into the taps of a mask, for encodings that can choose. More is
+        brighter, up to what a phase can do.
     seed : int
         Of the random start.
     progress : callable, optional
@@ -144,6 +76,11 @@ def from_kernels(
     SamplingError
         If the windows do not fit the bench.
 
+    Warns
+    -----
+    SamplingWarning
+        If a kernel comes out with an error above 10 %.
+
     Examples
     --------
     See the guide, *From kernels to a mask file*.
@@ -153,39 +90,52 @@ def from_kernels(
         raise GeometryError(
             f"light = {light}: give the fraction of the light for the taps, between 0 and 1, such as 0.08"
         )
-    count, _, size, _ = weights.shape
-    plan = layout(count, size, bench)
-    generator = torch.Generator().manual_seed(seed)
-    phases = []
+    if bench.config.model != "fourier":
+        raise GeometryError(
+            "model = 'wave': masks are compiled in the Fourier model; set model = 'fourier', then run both"
+        )
+    bench = FourF(bench.config.model_copy(update={"poses": PosesConfig()}))
+    plan = layout(len(weights), weights.shape[-1], bench)
+    _check_plan(plan, len(weights), bench)
+    generator, phases = torch.Generator().manual_seed(seed), []
     for frame in range(max(plan.mask) + 1):
         rows = [i for i, mask in enumerate(plan.mask) if mask == frame]
         problem = _problem(weights[rows, 0], [plan.tiles[i] for i in rows], bench, light)
         phases.append(encoding(problem, generator, progress))
-    phase = _on_panel(torch.stack(phases), bench)
-    config = bench.config
-    draft = MaskSet(
+    phase, config = _on_panel(torch.stack(phases), bench), bench.config
+    whole = np.uint8 if config.panel.bits <= 8 else np.uint16
+    gray = panel.levels(phase, config.panel.bits, config.panel.grey).astype(whole)
+    table = _table(weights[:, 0], plan, bench, responses(PanelFrames(gray, config.panel), plan.mask, plan.tiles, bench))
+    if table.error.max() > LARGE_ERROR:
+        warnings.warn(
+            f"the worst kernel comes out with an error of {table.error.max():.0%}: ask for less light than "
+            f"{light:g}, put fewer kernels into a frame, or take layout=sequential",
+            SamplingWarning,
+            stacklevel=2,
+        )
+    origin = {"program": "fouroptics", "seed": seed, "light": light, "bench": config.to_toml()}
+    return MaskSet(
         phase=phase,
-        gray=panel.levels(phase, config.panel.bits, config.panel.grey).astype(
-            np.uint8 if config.panel.bits <= 8 else np.uint16
-        ),
-        kernels=_table(weights[:, 0], plan, bench, None),
+        gray=gray,
+        kernels=table,
         slm=panel.SLMConfig.model_validate(config.panel.model_dump(exclude={"iris"})),
-        instrument=_instrument(bench),
-        provenance={
-            "program": "fouroptics",
-            "seed": seed,
-            "light": light,
-            "bench": config.to_toml(),
-            **(provenance or {}),
-        },
-        encoding=encoding.__name__,
-        layout=layout.__name__,
+        instrument=instrument(bench),
+        provenance=origin | (provenance or {}),
+        encoding=_name(encoding),
+        layout=_name(layout),
     )
-    return with_report(draft, bench)
+
+
+def _name(function: Any) -> str:
+    """Name of a function, also of a `functools.partial` of it."""
+    return getattr(function, "__name__", None) or _name(function.func)
 
 
 def _check_kernels(kernels: Any, bench: FourF) -> Tensor:
-    weights = torch.as_tensor(kernels).detach()
+    try:
+        weights = torch.as_tensor(kernels).detach()
+    except (TypeError, ValueError) as error:
+        raise GeometryError(f"kernels are no array of numbers ({error}); give real (out, 1, k, k)") from None
     if weights.is_complex() or weights.ndim != 4 or weights.shape[2] != weights.shape[3]:
         raise GeometryError(f"kernels {tuple(weights.shape)}, {weights.dtype}: give real (out, in, k, k)")
     if weights.shape[1] != 1:
@@ -193,6 +143,8 @@ def _check_kernels(kernels: Any, bench: FourF) -> Tensor:
             f"kernels {tuple(weights.shape)} have {weights.shape[1]} input channels; one pass of this bench sums none, "
             "give kernels (out, 1, k, k)"
         )
+    if not len(weights):
+        raise GeometryError("kernels (0, 1, k, k): give at least one kernel")
     weights = weights.double()
     energy = weights.square().sum((1, 2, 3))
     if not bool(torch.isfinite(energy).all()) or not bool((energy > 0).all()):
@@ -200,6 +152,22 @@ def _check_kernels(kernels: Any, bench: FourF) -> Tensor:
     if weights.shape[-1] > min(bench.config.input.shape):
         raise GeometryError(f"kernels of {weights.shape[-1]} taps are wider than the image, {bench.config.input.shape}")
     return weights
+
+
+def _check_plan(plan: Layout, count: int, bench: FourF) -> None:
+    """Refuse a layout that does not place each kernel where the bench can show it."""
+    if len(plan.mask) != count or len(plan.tiles) != count or set(plan.mask) != set(range(max(plan.mask) + 1)):
+        raise GeometryError(
+            f"the layout places {len(plan.tiles)} kernels in masks {sorted(set(plan.mask))}, there are {count}"
+        )
+    for axis, name in enumerate("yx"):
+        farthest = max(abs(tile[axis]) for tile in plan.tiles)
+        if farthest > reach(bench, axis):
+            raise SamplingError(
+                f"a window {farthest} image pixels off the axis in {name} is beyond the "
+                f"{math.floor(reach(bench, axis))} of "
+                "camera and panel; use a layout that stays within, a finer panel or a larger camera"
+            )
 
 
 def windows(weights: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -228,14 +196,22 @@ def transfer(weights: Tensor, bench: FourF, tile: tuple[int, int] = (0, 0), *, i
     Returns
     -------
     torch.Tensor
-        complex128 (..., fy, fx) on `bench.fourier_grid`, not scaled: divide by the largest modulus to make it passive.
+        complex128 (..., fy, fx) on `bench.fourier_grid`, zero outside one band of the input; not scaled: divide by the
+        largest modulus to make it passive.
     """
     pitch, k = bench.config.input.pitch, weights.shape[-1]
     scale = bench.wavelength * bench.config.lens1.focal_length
     taps = Grid((k, k), (pitch, pitch), (tile[0] * pitch, tile[1] * pitch))
     if not ideal:
         weights = weights / _envelope(taps, bench)
-    return fourier(weights.to(torch.complex128), taps, bench.fourier_grid, scale, sign=1) / bench.pixel_spectrum()
+    plane = bench.fourier_grid
+    half = scale / pitch / 2 - 1e-6 * plane.spacing[0]  # half a band, without the sample that repeats the first one
+    y, x = (
+        (axis - c >= -half - 2e-6 * plane.spacing[0]) & (axis - c < half)
+        for axis, c in zip(axes(plane), plane.center, strict=True)
+    )
+    exact = fourier(weights.to(torch.complex128), taps, plane, scale, sign=1)
+    return torch.where(y & x, exact / bench.pixel_spectrum(), 0)
 
 
 def _problem(weights: Tensor, tiles: list[tuple[int, int]], bench: FourF, light: float) -> Problem:
@@ -254,7 +230,7 @@ def _response(tiles: list[tuple[int, int]], bench: FourF) -> Callable[[Tensor], 
     scale = bench.wavelength * bench.config.lens1.focal_length
     plane = bench.fourier_grid
     spectrum = bench.pixel_spectrum()
-    envelope = _envelope(box, bench) / (plane.shape[0] * plane.shape[1] * spectrum.square().mean().sqrt())
+    envelope = _envelope(box, bench) / (bench.config.band * spectrum.square().sum().sqrt())  # light on the panel: 1
     seen, envelope = spectrum.to(torch.complex64), envelope.to(torch.complex64)
     corners = [(tile[0] - low[0], tile[1] - low[1]) for tile in tiles]
 
@@ -281,27 +257,61 @@ def _on_panel(phase: Tensor, bench: FourF) -> np.ndarray:
     return frames
 
 
+def responses(masks: PanelMasks, mask: Sequence[int], tiles: Sequence[tuple[int, int]], bench: FourF) -> Tensor:
+    """Response of K kernels, each in its own mask and window, complex128 (K, 2 ny - 1, 2 nx - 1)."""
+    rows: list[Tensor] = [torch.empty(0)] * len(mask)
+    for frame in set(mask):
+        mine = [row for row, index in enumerate(mask) if index == frame]
+        shown = PanelFrames(masks.gray[frame : frame + 1], masks.slm)
+        for row, response in zip(mine, bench.kernel(shown, [tiles[row] for row in mine])[0], strict=True):
+            rows[row] = response
+    return torch.stack(rows)
+
+
 def with_report(masks: MaskSet, bench: FourF) -> MaskSet:
-    """Return the masks with scale, error, correlation and efficiency as they come out on `bench`."""
-    table = masks.kernels
-    plan = Layout(tuple(table.mask.tolist()), tuple((int(y), int(x)) for y, x in table.tile))
-    response = bench.kernel(masks, plan.tiles)[list(plan.mask), range(len(plan.mask))]
-    new = _table(torch.from_numpy(table.weight.copy()), plan, bench, response)
-    names = ("phase", "gray", "slm", "instrument", "provenance", "encoding", "layout")
-    return MaskSet(kernels=new, **{name: getattr(masks, name) for name in names})
+    """Return the masks with their report on another bench, such as one that is misaligned."""
+    plan = placed(masks)
+    table = _table(
+        torch.from_numpy(masks.kernels.weight.copy()), plan, bench, responses(masks, plan.mask, plan.tiles, bench)
+    )
+    return replace(masks, kernels=table)
 
 
-def _table(weights: Tensor, plan: Layout, bench: FourF, response: Tensor | None) -> KernelTable:
-    count = len(weights)
+def placed(masks: MaskSet) -> Layout:
+    """Layout that a kernel table holds."""
+    return Layout(tuple(masks.kernels.mask.tolist()), tuple((int(y), int(x)) for y, x in masks.kernels.tile))
+
+
+def warn_if_foreign(masks: MaskSet, bench: FourF) -> None:
+    """Warn if the masks were compiled for another wavelength, focal length or input than those of the bench."""
+    mine, theirs = instrument(bench), masks.instrument
+    for group, key in (
+        ("beam", "incident_wavelength"),
+        ("optics", "f1"),
+        ("optics", "input_pitch"),
+        ("optics", "input_shape"),
+    ):
+        made, here = theirs.get(group, {}).get(key), mine[group][key]
+        if made is not None and made != here:
+            warnings.warn(
+                f"the masks were compiled for {key} = {made}, the bench has {here}: the response is another one; "
+                "compile them for this bench, or take the one they were made for",
+                SamplingWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def _table(weights: Tensor, plan: Layout, bench: FourF, h: Tensor) -> KernelTable:
+    """One row a kernel, from its wanted taps and its response h (K, 2 ny - 1, 2 nx - 1)."""
+    count, band = len(weights), bench.config.band
     target = windows(weights, bench.config.input.shape).to(torch.complex128)
-    h = target if response is None else response
     norm_w, norm_h = ((part.abs().square().sum((1, 2))) for part in (target, h))
     inner = (h.conj() * target).sum((1, 2))
     scale = inner.real / norm_h
     miss = (h * scale[:, None, None] - target).abs().square().sum((1, 2))
     taps = (h * (target != 0)).abs().square().sum((1, 2))
-    period = torch.tensor([bench.config.band, bench.config.band], dtype=torch.float64)
-    whole = bench.pixel_spectrum().square().mean()  # energy of a fully transmitted input pixel
+    whole = bench.pixel_spectrum().square().sum() / band**2  # energy of one input pixel's light on the panel
     return KernelTable(
         mask=np.array(plan.mask, np.int32),
         out_channel=np.arange(count, dtype=np.int32),
@@ -309,7 +319,7 @@ def _table(weights: Tensor, plan: Layout, bench: FourF, response: Tensor | None)
         sign=np.zeros(count, np.int8),
         pair=np.full(count, -1, np.int32),
         tile=np.array(plan.tiles, np.int32),
-        carrier=(torch.tensor(plan.tiles, dtype=torch.float64) / period).numpy(),
+        carrier=np.array(plan.tiles, float) / band,
         weight=weights.numpy(),
         scale=scale.numpy(),
         efficiency=(taps / whole).numpy(),
@@ -318,7 +328,8 @@ def _table(weights: Tensor, plan: Layout, bench: FourF, response: Tensor | None)
     )
 
 
-def _instrument(bench: FourF) -> dict[str, Any]:
+def instrument(bench: FourF) -> dict[str, Any]:
+    """The bench as the mask file describes it."""
     config = bench.config
     radius = {} if config.light.beam_radius is None else {"beam_waist": config.light.beam_radius}
     return {

@@ -45,8 +45,6 @@ class Problem:
 class Encoding(Protocol):
     """A function that solves a `Problem`; its name goes into the file."""
 
-    __name__: str
-
     def __call__(self, problem: Problem, generator: torch.Generator, progress: Progress | None = None) -> Tensor:
         """Return the phase (fy, fx) in rad."""
         ...

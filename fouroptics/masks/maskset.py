@@ -204,7 +204,7 @@ class MaskReport:
     def __str__(self) -> str:
         table = [list(self.rows[0])]
         table += [
-            [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()] for row in self.rows
+            [f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row.values()] for row in self.rows
         ]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join("  ".join(map(str.rjust, line, widths)) for line in table)

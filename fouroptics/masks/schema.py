@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fouroptics.devices.panel import SLMConfig, realised
+from fouroptics.devices.panel import SLMConfig
 from fouroptics.errors import BundleError
 from fouroptics.masks.maskset import COLUMNS, MaskSet
 
@@ -209,7 +209,7 @@ def derived(slm: SLMConfig, count: int) -> dict[str, np.ndarray]:
         "/entry/slm/orientation/fliplr": np.array(False),
         "/entry/slm/orientation/flipud": np.array(False),
         "/entry/slm/orientation/rot90": np.array(0, "<i4"),
-        "/entry/slm/lut/gamma": realised(grey, slm.bits, slm.grey) / (2 * np.pi),
+        "/entry/slm/lut/gamma": (np.arange(2**slm.bits) + (slm.grey == "slmsuite")) / 2**slm.bits,
         "/entry/slm/lut/levels": grey.astype("<u2"),
         "/entry/slm/lut/source": _text("linear"),
     }

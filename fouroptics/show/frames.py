@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from fouroptics.bench.fourf import FourF
-from fouroptics.devices.panel import SLMConfig
+from fouroptics.bench.fourf import FourF, PanelFrames
 from fouroptics.errors import FourOpticsError, GeometryError
+from fouroptics.masks.compiler import warn_if_foreign
 from fouroptics.masks.maskset import MaskSet
 from fouroptics.show import plot
 from fouroptics.units import show
@@ -89,13 +89,6 @@ class Frames:
             f"exposure {show(self.exposure, 'time', 4)}, {origin}: {self.photons:.4g} photons a read pixel on average\n"
             f"saturated: {self.saturated_read} of {self.read} read pixels, {self.saturated} in all"
         )
-
-
-class _One(NamedTuple):
-    """One mask of many, as `FourF` takes it: a whole camera is large, so they go through one by one."""
-
-    gray: NDArray[Any]
-    slm: SLMConfig
 
 
 def read_image(path: str | Path, shape: tuple[int, int], say: Callable[[str], Any] = str) -> Tensor:
@@ -179,16 +172,18 @@ def expose(bench: FourF, masks: MaskSet | None, image: Tensor, generator: torch.
     FourOpticsError
         If no light reaches the pixels that are read, so that no exposure can be set.
     """
+    if masks is not None:
+        warn_if_foreign(masks, bench)
     places, camera = windows(bench, masks), bench.camera
     open_panel = torch.ones(1, *bench.fourier_grid.shape)
-    shown = [open_panel] if masks is None else [_One(gray[None], masks.slm) for gray in masks.gray]
+    shown = [open_panel] if masks is None else [PanelFrames(gray[None], masks.slm) for gray in masks.gray]
     intensity = torch.cat([bench(image, mask).intensity for mask in shown])
     read = torch.stack([intensity[place.mask][place.pixels] for place in places])
     if not bool(read.mean() > 0):
         raise FourOpticsError("no light reaches the pixels that are read; give a brighter image")
     exposure = camera.config.exposure or camera.exposure_for(read, bench.wavelength)
     photons = camera.photons_for(intensity, bench.wavelength, exposure)
-    full = camera.expected(photons) >= camera.expected(torch.tensor(math.inf))
+    full = camera.expected(photons) >= camera.expected(torch.tensor(1e30))
     numbers = (
         camera.expected(photons).numpy() if generator is None else camera(photons, generator).numpy().astype(np.uint16)
     )
@@ -204,15 +199,18 @@ def expose(bench: FourF, masks: MaskSet | None, image: Tensor, generator: torch.
     )
 
 
-def draw(frames: Frames, bench: FourF, mask: int, ax: Axes) -> Axes:
-    """One frame, its windows, the undiffracted image (dashed); the scale ends at the brightest pixel that is read."""
+def draw(frames: Frames, bench: FourF, mask: int, ax: Axes, percentile: float = 100) -> Axes:
+    """One frame, its windows, the undiffracted image (dashed); the scale ends at a percentile of the read pixels."""
     image, own = bench.image_grid, [place for place in frames.windows if place.mask == mask]
     marks = [(place.y, place.x, *image.extent) for place in own]
-    y, x = (float(axis.mean()) for axis in image.coordinates())
-    plot.frame(frames.numbers[mask], bench.camera_grid, ax, windows=marks, zero_order=(y, x, *image.extent))
-    top = max(float(frames.numbers[mask][place.pixels].max()) for place in own)
-    ax.images[0].set_clim(min(bench.config.camera.black_level, top - 1), top)
-    return ax
+    centre = bench.config.input_grid.inverted(
+        bench.config.magnification
+    )  # undiffracted light ignores the camera's pose
+    y, x = (float(axis.mean()) for axis in centre.coordinates())
+    top = float(np.percentile([frames.numbers[mask][place.pixels] for place in own], percentile))
+    limits = (min(bench.config.camera.black_level, top - 1), top)
+    shown = frames.numbers[mask]
+    return plot.frame(shown, bench.camera_grid, ax, windows=marks, zero_order=(y, x, *image.extent), limits=limits)
 
 
 def section(bench: FourF, masks: MaskSet | None, image: Tensor, ax: Axes, planes: int = 81) -> Axes:

@@ -34,8 +34,10 @@ def image(data: ArrayLike, grid: Grid, ax: Axes | None = None, *, label: str = "
 
 
 def _draw(data: ArrayLike, grid: Grid, ax: Axes, label: str, ticks: dict[float, str] | None, **options: Any) -> Axes:
-    shown = ax.imshow(np.asarray(data), extent=_extent(grid), origin="lower", interpolation="nearest", **options)
-    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85)
+    values, top = np.asarray(data), options.get("vmax")
+    shown = ax.imshow(values, extent=_extent(grid), origin="lower", interpolation="nearest", **options)
+    brighter = top is not None and np.nanmax(values) > top
+    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85, extend="max" if brighter else "neither")
     bar.set_label(label)
     if ticks:
         bar.set_ticks(list(ticks), labels=list(ticks.values()))
@@ -114,6 +116,7 @@ def frame(
     *,
     windows: Iterable[tuple[float, float, float, float]] = (),
     zero_order: tuple[float, float, float, float] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Axes:
     """A camera frame in DN, with the read windows and the undiffracted image marked.
 
@@ -129,8 +132,11 @@ def frame(
         Centres and sizes in metres of the windows that are read.
     zero_order : (y, x, height, width), optional
         Centre and size in metres of the undiffracted image.
+    limits : (float, float), optional
+        Ends of the grey scale in DN; left out, those of the frame.
     """
-    ax = image(numbers, grid, ax, label="camera output (DN)", cmap="gray")
+    low, high = limits or (None, None)
+    ax = image(numbers, grid, ax, label="camera output (DN)", cmap="gray", vmin=low, vmax=high)
     for y, x, height, width in windows:
         ax.add_patch(_box(y, x, height, width, "tab:cyan", "-"))
     if zero_order is not None:
