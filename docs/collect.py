@@ -40,7 +40,7 @@ def with_table(readme: str, table: str) -> str:
 
 
 if __name__ == "__main__":
-    run = Path(sys.argv[1])
+    run = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo")
     for source, target in FILES.items():
         (DOCS / target).parent.mkdir(exist_ok=True)
         shutil.copyfile(run / source, DOCS / target)

@@ -153,11 +153,14 @@ def run(seed: int, output: Path) -> None:
     masks = through_file(output, compile_masks(trained.distilled, bench, seed))
     console.print(str(masks.report()), highlight=False)
     student = trained.distilled
-    instrument = calibration(output / "instrument.json", bench, masks, student, dataset.train, seed)
     shown = dataset.validation.images
-    changes = undiffracted_phase_changes(student, masks, instrument, shown)
-    wave = wave_difference(bench, masks, shown[:4])
-    draw(output, masks, instrument, shown[0])
+    with console.status("calibrating the bench"):
+        instrument = calibration(output / "instrument.json", bench, masks, student, dataset.train, seed)
+        changes = undiffracted_phase_changes(student, masks, instrument, shown)
+    with console.status("four images through the wave model"):
+        wave = wave_difference(bench, masks, shown[:4])
+    with console.status("drawing the light along the bench, the mask and the camera frame"):
+        draw(output, masks, instrument, shown[0])
     table = rows(ladder(trained, masks, instrument, dataset, others, seed), dataset.test.labels, REFERENCE)
     save_rows(output / "ladder.csv", table)
     summary = {
@@ -169,9 +172,10 @@ def run(seed: int, output: Path) -> None:
     write_whole(output / "demo.json", (json.dumps(summary, indent=2) + "\n").encode())
     console.print(show_rows(table, f"{len(dataset.test):,} test images, seed {seed}", REFERENCE))
     console.print(f"another phase of the undiffracted light: at most {changes} of {len(shown):,} predictions change")
-    console.print(f"wave model, 4 images: the intensities in the windows differ by {wave:.1%} from the Fourier model")
+    console.print(f"wave model, 4 images, 4 windows: the intensities differ by {wave:.1%} from the Fourier model")
     names = "masks.h5, instrument.json, ladder.csv, section.png, mask.png, overview.png"
-    console.print(f"{output}: {names} ({time.perf_counter() - start:.0f} s)")
+    console.print(f"wrote {names}")
+    console.print(f"into {output} ({time.perf_counter() - start:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ import csv
 import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -23,7 +24,7 @@ from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
 from fouroptics.masks.export import write_whole
-from fouroptics.masks.maskset import MaskSet
+from fouroptics.masks.maskset import KernelTable, MaskSet
 from models.data import Split, fashion_subset
 from models.optical import Instrument, calibrate, check_pairing, ideal_amplitude, predict, response, with_panel
 from models.runs import load_student
@@ -119,7 +120,10 @@ def undiffracted_phase_changes(student: Student, masks: MaskSet, instrument: Ins
 
 @torch.no_grad()
 def wave_difference(bench: FourF, masks: MaskSet, images: Tensor) -> float:
-    """Relative L2 difference of the intensities in the windows of the two models, at equal power."""
+    """Relative L2 difference of the intensities in the four innermost windows of the two models, at equal power."""
+    rows = np.square(masks.kernels.tile).sum(1).argsort(kind="stable")[:4]
+    columns = {item.name: getattr(masks.kernels, item.name)[rows] for item in fields(masks.kernels)}
+    masks = replace(masks, kernels=KernelTable(**columns))
     wave = FourF(bench.config.model_copy(update={"model": "wave"}))
     seen, expected = (readout.intensity(response(place, masks)(images)) for place in (wave, bench))
     seen = seen * (expected.sum() / seen.sum())
@@ -176,7 +180,10 @@ def save_rows(path: Path, table: list[dict[str, str | int | float]]) -> None:
 def show_rows(table: list[dict[str, str | int | float]], title: str, reference: str) -> Table:
     """Draw the rows as a table for the terminal."""
     drawn = Table(
-        title=f"{title}; differences to {reference!r}\n", title_justify="left", box=None, padding=(0, 1, 0, 0)
+        title=f"{title}; differences to {reference!r}; * controls\n",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
     )
     for name in ("rung", "readout"):
         drawn.add_column(name, no_wrap=True)
@@ -189,7 +196,7 @@ def show_rows(table: list[dict[str, str | int | float]], title: str, reference: 
         )
         against = "" if row["rung"] == reference else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*difference)
         drawn.add_row(
-            str(row["rung"]),
+            str(row["rung"]).replace("control: ", "* "),
             str(row["readout"]),
             f"{accuracy:.2f} %",
             f"{low:.1f} - {high:.1f}",
