@@ -103,13 +103,20 @@ class FileConfig(BaseModel):
         depth = _depth.get()
         token = _depth.set(depth + 1)
         try:
-            return handler(data)
+            config = handler(data)
+            if fault := config.fault():
+                raise ConfigError(fault)
+            return config
         except ValidationError as error:
             if depth:  # the outermost model knows the whole path
                 raise
             raise ConfigError(_explain(cls, error, data)) from None
         finally:
             _depth.reset(token)
+
+    def fault(self) -> str | None:
+        """What is wrong with the values together, as the message of a `ConfigError`; None if nothing is."""
+        return None
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

@@ -1,6 +1,9 @@
 """The 4f bench: its geometry, its convolution, its two models, its real panel."""
 
+import copy
+import json
 import math
+import tomllib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -335,13 +338,15 @@ def test_bench_file_round_trip(tmp_path):
         ({"readout": {"kind": "magic"}}, ["readout.kind", "magic", "reference_pair"]),
         ({"input": {"shape": [28]}}, ["input.shape"]),
         ({"light": {"power": "nan W"}}, ["light.power", "nan"]),
+        ({"camera": {"qe": True}}, ["camera.qe", "True"]),
+        ({"panel": {"pitch": "1 m"}}, ["panel pixels", "must be 2"]),
     ],
 )
 def test_bad_files_end_in_one_clear_message(tmp_path, changes, words):
     path, lines = tmp_path / "bench.toml", []
     for name, value in bench_data(changes).items():
         if isinstance(value, dict):
-            lines += [f"[{name}]", *(f"{k} = {v!r}".replace("'", '"') for k, v in value.items())]
+            lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in value.items())]
         else:
             lines.insert(0, f'{name} = "{value}"')
     path.write_text("\n".join(lines))
@@ -349,3 +354,47 @@ def test_bad_files_end_in_one_clear_message(tmp_path, changes, words):
         fo.FourF.from_toml(path)
     for word in [str(path), *words]:
         assert word in str(caught.value)
+
+
+WRONG = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    math.nan,
+    math.inf,
+    "",
+    "x",
+    "8",
+    "8 W",
+    "-8 um",
+    "1e-30 m",
+    "1e30 m",
+    [],
+    [1],
+    [0, 0],
+    {},
+    {"a": 1},
+]
+
+
+@pytest.mark.parametrize("context", ["file", None])
+def test_any_wrong_value_anywhere_is_a_config_error_or_a_bench(context):
+    """Each key in turn takes each wrong value: the bench is refused with our error, or it is one that can be checked."""
+    whole = tomllib.loads(bench(small=False).config.to_toml())
+    places = [(key,) for key in whole] + [(a, b) for a in whole if isinstance(whole[a], dict) for b in whole[a]]
+    messages = []
+    for place in places:
+        for value in WRONG:
+            data = copy.deepcopy(whole)
+            section = data if len(place) == 1 else data[place[0]]
+            section[place[-1]] = value
+            try:
+                config = fo.FourFConfig.model_validate(data, context=context)
+            except fo.ConfigError as error:
+                messages.append((place[0], str(error)))
+            else:
+                fo.FourF(config).check()
+    assert len(messages) > 10 * len(places)
+    assert [text for key, text in messages if key not in text and "panel pixels" not in text] == []

@@ -1,9 +1,9 @@
 """The bench file: its sections and keys, as frozen configurations."""
 
 import math
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from fouroptics.config import FileConfig, Length, Power, Shape
 from fouroptics.devices.camera import CameraConfig
@@ -81,15 +81,14 @@ class FourFConfig(FileConfig):
     readout: ReadoutConfig = ReadoutConfig()
     poses: PosesConfig = PosesConfig()
 
-    @model_validator(mode="after")
-    def _has_a_band(self) -> Self:
-        if self.band < 2:
-            raise ValueError(
-                f"one band of the input, wavelength * f1 / (input.pitch * panel.pitch), is {self.band:.3g} panel "
-                "pixels; it must be 2 at least: take a longer lens1.focal_length, or a finer input.pitch or "
-                "panel.pitch"
-            )
-        return self
+    def fault(self) -> str | None:
+        """A band of less than two panel pixels is no Fourier plane."""
+        if self.band >= 2:
+            return None
+        return (
+            f"one band of the input, wavelength * f1 / (input.pitch * panel.pitch), is {self.band:.3g} panel pixels; "
+            "it must be 2 at least: take a longer lens1.focal_length, or a finer input.pitch or panel.pitch"
+        )
 
     @property
     def magnification(self) -> float:
