@@ -381,7 +381,7 @@ WRONG = [
 
 @pytest.mark.parametrize("context", ["file", None])
 def test_any_wrong_value_anywhere_is_a_config_error_or_a_bench(context):
-    """Each key in turn takes each wrong value: the bench is refused with our error, or it is one that can be checked."""
+    """Each key in turn takes each wrong value: the bench is refused with our error, or one that can be checked."""
     whole = tomllib.loads(bench(small=False).config.to_toml())
     places = [(key,) for key in whole] + [(a, b) for a in whole if isinstance(whole[a], dict) for b in whole[a]]
     messages = []
