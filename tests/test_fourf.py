@@ -261,7 +261,11 @@ def test_misplaced_camera_and_panel():
 
 @pytest.mark.parametrize("pixel", ["point", "square"])
 def test_wave_model_agrees(pixel):
-    """Two models of the same optics, global phase removed; light beyond 1.1 times the geometric lens plane is lost."""
+    """Two models of the same optics, global phase removed.
+
+    Measured 5e-3 and 3e-3: some 2e-3 from finite lens planes, the rest grows with the display to the fourth power, as the
+    term pi x^4 / (4 lambda f^3) does in which a thin lens differs from an ideal one.
+    """
     changes = {"input": {"pixel": pixel, "shape": [16, 16]}, "panel": {"shape": [128, 128]}}
     ideal, wave = bench(changes), bench(changes | {"model": "wave"})
     image = functional.avg_pool2d(
@@ -271,7 +275,7 @@ def test_wave_model_agrees(pixel):
     mask = transfer(kernel, ideal)
     a, b = (place(image, mask, ideal.image_grid).data for place in (ideal, wave))
     b = b * torch.exp(-1j * (a.conj() * b).sum().angle())
-    assert float((a - b).abs().square().sum().sqrt() / a.abs().square().sum().sqrt()) < 0.02
+    assert float((a - b).abs().square().sum().sqrt() / a.abs().square().sum().sqrt()) < 0.01
     with pytest.raises(fo.GeometryError, match="shift-invariant"):
         wave.kernel(mask)
 
