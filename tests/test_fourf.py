@@ -263,8 +263,8 @@ def test_misplaced_camera_and_panel():
 def test_wave_model_agrees(pixel):
     """Two models of the same optics, global phase removed.
 
-    Measured 5e-3 and 3e-3: some 2e-3 from finite lens planes, the rest grows with the display to the fourth power, as the
-    term pi x^4 / (4 lambda f^3) does in which a thin lens differs from an ideal one.
+    Measured 5e-3 and 3e-3: some 2e-3 from finite lens planes, the rest grows about as the fourth power of the display,
+    as the term pi x^4 / (4 lambda f^3) does in which a thin lens differs from an ideal one.
     """
     changes = {"input": {"pixel": pixel, "shape": [16, 16]}, "panel": {"shape": [128, 128]}}
     ideal, wave = bench(changes), bench(changes | {"model": "wave"})
