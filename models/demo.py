@@ -109,7 +109,7 @@ def ladder(
         Rung("student alone", kind, logits(trained.alone, test.images).argmax(1)),
         Rung(REFERENCE, kind, logits(student, test.images).argmax(1)),
         Rung("collapsed", kind, merged),
-        *optical_rungs(student, instrument.bench, masks, instrument, dataset.train, test, seed),
+        *optical_rungs(student, masks, instrument, dataset.train, test, seed),
         *(Rung(f"control: {name}", "-", logits(network, test.images).argmax(1)) for name, network in others.items()),
     ]
 

@@ -76,12 +76,13 @@ def paired(right: Tensor, reference: Tensor) -> tuple[float, float, float]:
 
 @torch.no_grad()
 def optical_rungs(
-    student: Student, bench: FourF, masks: MaskSet, instrument: Instrument, train: Split, test: Split, seed: int
+    student: Student, masks: MaskSet, instrument: Instrument, train: Split, test: Split, seed: int
 ) -> list[Rung]:
     """Evaluate the student on the bench, from ideal masks to the noisy camera; the last three use `masks`, the file's.
 
     The head is frozen. The panel without undiffracted light is another instrument and gets its own gain and offset.
     """
+    bench = instrument.bench
     check_pairing(bench, masks, student)
     kind, images = readout_name(bench.config.readout.kind), test.images
     ideal = ideal_amplitude(bench, student)
@@ -229,7 +230,7 @@ def main(
             "student distilled", readout_name(student.config.readout), logits(student, test.images).argmax(1)
         )
         if bench.config.model == "fourier":
-            rungs = optical_rungs(student, bench, masks, instrument, dataset.train, test, seed)
+            rungs = optical_rungs(student, masks, instrument, dataset.train, test, seed)
         elif images is None:
             raise FourOpticsError(
                 "model = 'wave' takes seconds an image: say how many with --images, such as --images 4"

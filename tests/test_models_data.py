@@ -87,6 +87,7 @@ def test_idx_files_are_read(tmp_path: Path, pack):
 
 
 GOOD = idx(np.zeros((5, 4), np.uint8))
+PACKED = gzip.compress(GOOD, mtime=0)  # without the time, so that every test process builds the same bytes
 
 
 @pytest.mark.parametrize(
@@ -98,9 +99,10 @@ GOOD = idx(np.zeros((5, 4), np.uint8))
         (GOOD[:9], "9 bytes, but the header alone has 12"),
         (GOOD[:-1], r"31 bytes, 32 expected for shape \(5, 4\); the file is cut off"),
         (GOOD + b"\0", "33 bytes, 32 expected"),
-        (gzip.compress(GOOD)[:-9], "damaged or cut off gzip file"),
-        (gzip.compress(GOOD)[:20] + b"damage" + gzip.compress(GOOD)[26:], "damaged or cut off gzip file"),
+        (PACKED[:-9], "damaged or cut off gzip file"),
+        (PACKED[:20] + b"damage" + PACKED[26:], "damaged or cut off gzip file"),
     ],
+    ids=["empty", "text", "floats", "header", "short", "long", "cut", "damaged"],
 )
 def test_idx_files_that_are_wrong(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "file").write_bytes(content)
@@ -114,7 +116,11 @@ def test_idx_file_that_is_missing(tmp_path: Path):
         read_idx(tmp_path / "file")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not an archive", SUBSET.read_bytes()[:100_000]])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"not an archive", SUBSET.read_bytes()[:100_000]],
+    ids=["missing", "empty", "text", "cut"],
+)
 def test_subset_that_is_missing_or_damaged(tmp_path: Path, content: bytes | None):
     path = tmp_path / "subset.npz"
     if content is not None:

@@ -5,7 +5,7 @@ apertures.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ from fouroptics.devices.slm import SLM
 from fouroptics.errors import ConfigError, GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
+from fouroptics.waves.propagation import propagate
 from fouroptics.waves.transforms import fourier
 
 PLANES = ("input", "lens1", "fourier", "mask", "lens2", "camera")
@@ -148,8 +149,8 @@ class FourF(nn.Module):
         """
         u, onto = self.encode(light), onto or self.camera_grid
         far = max(float(np.abs(axis).max()) for axis in onto.coordinates()) / self.config.magnification
-        shown = self._shown(masks, u.data.dtype, far)
-        parts = (self._back(_modulate(self._front(u, plane), mask), onto) for plane, mask in shown)
+        front, shown = self._front(u), self._shown(masks, u.data.dtype, far)
+        parts = (self._back(_modulate(front(plane), mask), onto) for plane, mask in shown)
         total = next(parts)
         for part in parts:
             total = total.replace(data=total.data + part.data)
@@ -164,7 +165,8 @@ class FourF(nn.Module):
         if isinstance(masks, Tensor):
             yield plane, self._ideal(masks).to(dtype)
             return
-        phasor = _phasor(self._shown_phase(masks))
+        phase = self._shown_phase(masks)
+        phasor = torch.polar(torch.ones_like(phase), phase)
         scale = self.wavelength * self.config.lens1.focal_length
         order = self.slm.order_for((far + max(self.input_grid.extent) / 2) * pitch / scale)
         for node in self.slm.nodes(order):
@@ -188,8 +190,7 @@ class FourF(nn.Module):
 
     def transmission(self, masks: PanelMasks) -> Tensor:
         """One number a panel pixel for masks, as `SLM` gives it, (M, fy, fx) complex128: exact near the axis."""
-        fill = self.config.panel.fill_factor
-        return fill * _phasor(self._shown_phase(masks)) + (1 - fill) * self.slm.dead
+        return self.slm(self._shown_phase(masks))
 
     def _shown_phase(self, masks: PanelMasks) -> Tensor:
         """Phase in rad that the panel shows for the levels of masks, (M, fy, fx), float64."""
@@ -198,8 +199,7 @@ class FourF(nn.Module):
             if getattr(masks.slm, name) != getattr(mine, name):
                 raise GeometryError(
                     f"the masks are for a panel with {name} = {getattr(masks.slm, name)}, the bench has "
-                    f"{getattr(mine, name)}; "
-                    "compile them for this bench, or take the bench they were made for"
+                    f"{getattr(mine, name)}; compile them for this bench, or take the bench they were made for"
                 )
         return panel.realised(torch.from_numpy(self.crop(masks.gray).astype(np.float64)), mine.bits, mine.grey)
 
@@ -211,12 +211,17 @@ class FourF(nn.Module):
         )
         return frames[..., rows, columns]
 
-    def _front(self, u: Field, plane: Grid) -> Field:
-        """From the display to the Fourier plane."""
+    def _front(self, u: Field) -> Callable[[Grid], Field]:
+        """From the display to the Fourier plane: a function of the grid there; what all grids share is done once."""
+        f1 = self.config.lens1.focal_length
         if self.config.model == "wave":
-            fine = display.sampled(self.config, u)
-            return self._arm(fine, self.config.lens1, plane)(fine)
-        return _lens_transform(u, self.config.lens1.focal_length, plane).modulate(self.pixel_spectrum(plane))
+            behind = self._behind_lens1(u)
+            return lambda plane: propagate(behind, f1, plane)
+        return lambda plane: _lens_transform(u, f1, plane).modulate(self.pixel_spectrum(plane))
+
+    def _behind_lens1(self, u: Field) -> Field:
+        fine = display.sampled(self.config, u)
+        return self._arm(fine, self.config.lens1, self.fourier_grid).at("lens", fine)
 
     def _back(self, u: Field, onto: Grid) -> Field:
         """From behind the mask to the camera plane."""
@@ -243,8 +248,8 @@ class FourF(nn.Module):
 
         The planes are ``input``, ``lens1``, ``fourier`` (before the mask), ``mask`` (behind it), ``lens2``, ``camera``.
 
-        The planes of the lenses exist in the wave model only; planes from ``mask`` on need the masks as a complex
-        tensor.
+        The planes of the lenses exist in the wave model only. Planes from ``mask`` on need the masks; in ``mask`` and
+        ``lens2`` a MaskSet counts as one number a pixel, see `transmission`.
         """
         if plane not in PLANES:
             raise GeometryError(f"no plane {plane!r}; known: {', '.join(PLANES)}")
@@ -256,9 +261,8 @@ class FourF(nn.Module):
                 f"plane {plane!r} does not exist in the model 'fourier', whose lenses are ideal; set model = 'wave'"
             )
         if plane == "lens1":
-            fine = display.sampled(self.config, u)
-            return self._arm(fine, self.config.lens1, self.fourier_grid).at("lens", fine)
-        before = self._front(u, self.fourier_grid)
+            return self._behind_lens1(u)
+        before = self._front(u)(self.fourier_grid)
         if plane == "fourier":
             return before
         if masks is None:
@@ -349,10 +353,6 @@ def _lens_transform(field: Field, focal_length: float, onto: Grid) -> Field:
     scale = field.wavelength * focal_length
     data = fourier(field.data, field.grid, onto, scale) * complex(0, -field.grid.cell / scale)
     return field.replace(data=data, grid=onto)
-
-
-def _phasor(phase: Tensor) -> Tensor:
-    return torch.polar(torch.ones_like(phase), phase)
 
 
 def _modulate(field: Field, mask: Tensor) -> Field:

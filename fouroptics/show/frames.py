@@ -203,9 +203,8 @@ def draw(frames: Frames, bench: FourF, mask: int, ax: Axes, percentile: float = 
     """One frame, its windows, the undiffracted image (dashed); the scale ends at a percentile of the read pixels."""
     image, own = bench.image_grid, [place for place in frames.windows if place.mask == mask]
     marks = [(place.y, place.x, *image.extent) for place in own]
-    centre = bench.config.input_grid.inverted(
-        bench.config.magnification
-    )  # undiffracted light ignores the camera's pose
+    # Undiffracted light ignores the pose of the camera, so this is not the image grid.
+    centre = bench.config.input_grid.inverted(bench.config.magnification)
     y, x = (float(axis.mean()) for axis in centre.coordinates())
     top = float(np.percentile([frames.numbers[mask][place.pixels] for place in own], percentile))
     limits = (min(bench.config.camera.black_level, top - 1), top)
