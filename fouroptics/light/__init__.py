@@ -3,8 +3,10 @@
 ==========  =================================================================
 grid        Grid: where the samples lie, in plain numbers
 field       Field: the one data type that travels
-sources     plane wave, Gaussian beam
-shapes      circle and rectangle on a grid
+sources     plane wave, Gaussian beam, point source, picture
+modes       several wavelengths, extended sources: intensities that add
+shapes      circle, ring, rectangle, slit, edge, gratings, star on a grid
+zernike     Noll's polynomials: unit RMS over the unit disk
 ==========  =================================================================
 """
 

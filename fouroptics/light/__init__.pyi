@@ -1,5 +1,11 @@
+from . import modes as modes
 from . import shapes as shapes
+from . import zernike as zernike
 from .field import Field as Field
 from .grid import Grid as Grid
+from .modes import extended_source as extended_source
+from .modes import intensity as intensity
+from .sources import from_image as from_image
 from .sources import gaussian_beam as gaussian_beam
 from .sources import plane_wave as plane_wave
+from .sources import point_source as point_source

@@ -1,10 +1,15 @@
 """How light travels.
 
-===========  ================================================================
+===========  ==================================================================
 transforms   Fourier transforms: which one, at which size; calls torch.fft
+blocked      the padded ones on a CPU, in blocks that stay in cache
+sampling     what a sampling can carry, in plain floats
 kernels      transfer functions and impulse responses, in float64, cached
-propagation  angular spectrum, Rayleigh-Sommerfeld, lens, lens transform
-===========  ================================================================
+propagation  free space: propagate, planes, angular_spectrum, fresnel, ...
+lenses       the thin lens, the transform between its focal planes
+planner      which method, how far off it is, what it costs
+imaging      PSF, OTF, incoherent and coherent images, Strehl ratio
+===========  ==================================================================
 """
 
 import lazy_loader

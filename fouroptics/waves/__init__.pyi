@@ -1,5 +1,9 @@
+from . import imaging as imaging
+from .lenses import fourier_lens as fourier_lens
+from .lenses import lens as lens
 from .propagation import angular_spectrum as angular_spectrum
-from .propagation import fourier_lens as fourier_lens
-from .propagation import lens as lens
+from .propagation import fraunhofer as fraunhofer
+from .propagation import fresnel as fresnel
+from .propagation import planes as planes
 from .propagation import propagate as propagate
 from .propagation import rayleigh_sommerfeld as rayleigh_sommerfeld

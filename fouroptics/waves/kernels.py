@@ -2,105 +2,372 @@
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import torch
+from scipy.special import wofz
 from torch import Tensor
 
-from fouroptics.light.grid import Grid, Pair
-from fouroptics.waves.transforms import fft2, frequencies
+from fouroptics.light.grid import Grid
+from fouroptics.waves import sampling
+from fouroptics.waves.transforms import Kernel, fast_length, fft, fft2, frequencies, phasor
+
+BLOCK = 2**17  #: samples of a kernel that are built in float64 at a time
 
 
-def transfer_function(
-    shape: tuple[int, int], spacing: Pair, wavelength: float, z: float | Tensor, *, bandlimit: bool = True
-) -> Tensor:
-    """Angular-spectrum transfer function ``exp(i kz z)`` in FFT order.
+def transfer_function(fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor) -> Tensor:
+    """Angular-spectrum transfer function ``exp(i kz z)``.
 
     The phase is ``k z - (kx^2+ky^2)/(k+kz) z``, each term reduced mod 2 pi in float64. Evanescent waves decay with
     ``|z|`` in both directions: what a backward step would amplify is lost.
 
     Parameters
     ----------
-    shape : tuple of int
-        Samples (ny, nx) of the padded window.
-    spacing : tuple of float
-        Pitch (dy, dx) in metres.
+    fy, fx : torch.Tensor
+        Frequencies in cycles/m that broadcast, float64.
     wavelength : float
         In metres.
     z : float or torch.Tensor
         Distance in metres; a 0-d float64 tensor may need a gradient.
-    bandlimit : bool
-        Drop the frequencies that walk out of the window, which its transfer function would alias
-        (Matsushima and Shimobaba, Opt. Express 17, 19662, 2009, eq. 13 in its rectangular form).
 
     Returns
     -------
     torch.Tensor
-        complex128 (ny, nx).
+        complex128.
     """
-    f = [frequencies(n, d) for n, d in zip(shape, spacing, strict=True)]
-    s2 = (wavelength * f[0][:, None]) ** 2 + (wavelength * f[1][None, :]) ** 2  # squared direction sines
+    s2 = (wavelength * fy) ** 2 + (wavelength * fx) ** 2  # squared direction sine
     cosine = (1 - s2).clamp_min(0).sqrt()
     turns = z / wavelength % 1 - (s2.clamp_max(1) / (1 + cosine) * (z / wavelength)) % 1
-    decay = torch.exp(-2 * math.pi * (s2 - 1).clamp_min(0).sqrt() * abs(z) / wavelength)
-    kernel = torch.polar(decay, 2 * math.pi * turns)
-    if bandlimit:
-        plain = z.detach() if isinstance(z, Tensor) else z
-        for axis, limit in enumerate(band_limits(shape, spacing, wavelength, float(plain))):
-            inside = f[axis].abs() <= limit
-            kernel = kernel * (inside[:, None] if axis == 0 else inside[None, :])
-    return kernel
+    return phasor(turns) * _decay(s2, wavelength, z)
 
 
-def band_limits(shape: tuple[int, int], spacing: Pair, wavelength: float, z: float) -> Pair:
-    """Frequencies (y, x) in cycles/m up to which a window of this size samples the transfer function well."""
-    limits = [1 / (wavelength * math.hypot(2 * z / (n * d), 1)) for n, d in zip(shape, spacing, strict=True)]
-    return limits[0], limits[1]
+def _decay(s2: Tensor, wavelength: float, z: float | Tensor) -> Tensor:
+    return torch.exp(-2 * math.pi * (s2 - 1).clamp_min(0).sqrt() * abs(z) / wavelength)
+
+
+class _EdgeWave(torch.autograd.Function):
+    """``G(t) = exp(i pi t^2/2) int_t^inf exp(-i pi s^2/2) ds`` for t >= 0: smooth, falling as ``1/(i pi t)``.
+
+    By the Faddeeva function, ``G = w(i sqrt(i pi/2) t) / (1+i)``; and ``G' = i pi t G - 1``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, t: Tensor) -> Tensor:
+        wave = torch.from_numpy(wofz((1j - 1) * math.sqrt(math.pi) / 2 * t.detach().numpy())) / (1 + 1j)
+        ctx.save_for_backward(t, wave)
+        return wave
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        t, wave = ctx.saved_tensors
+        return (gradient * (1j * math.pi * t * wave - 1).conj()).real
+
+
+def _edge_wave(t: Tensor) -> Tensor:
+    wave = _EdgeWave.apply(t)
+    assert isinstance(wave, Tensor)
+    return wave
+
+
+def line(offset: Tensor, d: float, wavelength: float, z: float | Tensor, *, pixels: bool = False) -> Tensor:
+    """One axis of the paraxial impulse response, for samples of pitch d; carrier ``exp(ikz)`` left out.
+
+    Band-limited to ``B = 1/2d``, ``h(x) = d int_-B^B exp(2 pi i f x - i pi lambda z f^2) df``: with
+    ``t = sqrt(2 lambda z) (+-B - x/(lambda z))`` the wave ``exp(i pi x^2/(lambda z))/sqrt(i lambda z)`` where light of
+    the band arrives, and a wave `G(|t|)` from each edge of the band. Closed form: nothing wraps, at any distance.
+
+    Parameters
+    ----------
+    offset : torch.Tensor
+        Target minus source position in metres, float64, any shape.
+    d : float
+        Pitch of the source in metres.
+    wavelength : float
+        In metres.
+    z : float or torch.Tensor
+        Distance in metres; a 0-d tensor may need a gradient.
+    pixels : bool
+        The samples are cells of uniform light, width d, with all their orders: the integral of the wave over a cell.
+
+    Returns
+    -------
+    torch.Tensor
+        complex128, shape of `offset`; the samples times this add up to the field.
+    """
+    if z == 0:
+        inside = (offset.abs() <= d / 2) if pixels else torch.sinc(offset / d)
+        return inside.to(torch.complex128)
+    scale = wavelength * abs(z)
+    if pixels:
+        ends = [_integral((offset + side) * math.sqrt(2) / scale**0.5) for side in (-d / 2, d / 2)]
+        wave = (0.5 - 0.5j) * (ends[0] - ends[1]).conj()
+        return wave.conj() if z < 0 else wave
+    a, root = offset / scale, (2 * scale) ** 0.5
+    ends = (root * (a + 0.5 / d), -offset / (2 * d)), (root * (0.5 / d - a), offset / (2 * d))
+    lit = [t >= 0 for t, _ in ends]  # by the light of either half of the band
+    wave = (1 - 1j) * (lit[0] & lit[1]) * phasor(offset * a / 2)
+    for inside, (t, turns) in zip(lit, ends, strict=True):
+        wave = wave + torch.where(inside, -1.0, 1.0) * phasor(turns - scale / (8 * d**2)) * _edge_wave(t.abs())
+    wave = wave * (d / root)
+    return wave.conj() if z < 0 else wave
+
+
+def _integral(t: Tensor) -> Tensor:
+    """``int_t^inf exp(-i pi s^2/2) ds``."""
+    tail = phasor(-(t**2) / 4) * _edge_wave(t.abs())
+    return torch.where(t < 0, (1 - 1j) - tail, tail)
+
+
+def margins(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[float, float]:
+    """Samples (y, x) by which the residual of `linear` carries light farther out than the paraxial response."""
+    sines = sampling.reach(source, target, wavelength, z)
+    band = [min(sampling.steepest(d, wavelength), 0.7) for d in source.spacing]
+    beyond = []
+    for axis, d in enumerate(source.spacing):
+        most = min(sampling.paraxial_excess(sines, z)[axis], sampling.span(source, target, axis)) / d
+        if band[axis] > 0.1:  # even what only steep noise brings
+            size = source.shape[axis] + target.shape[axis]
+            most = max(most, min(sampling.paraxial_excess((band[0], band[1]), z)[axis] / d, size / 4))
+        beyond.append(most)
+    return beyond[0], beyond[1]
+
+
+def window(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[int, int]:
+    """FFT lengths (y, x) of the linear convolution from `source` onto `target`, both of one pitch.
+
+    The sum of both sizes less one, and where the margin is more than light that just crosses the window, a gap that
+    keeps what passes the last offset from coming round.
+    """
+    sizes = []
+    for n, m, beyond in zip(source.shape, target.shape, margins(source, target, wavelength, z), strict=True):
+        sizes.append(fast_length(n + m - 1 + (math.ceil(2 * beyond) if beyond > (n + m) / 400 else 0)))
+    return sizes[0], sizes[1]
+
+
+def residual(fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor, limit: float, real: torch.dtype) -> Tensor:
+    """What the angular spectrum has beyond the paraxial one, ``exp(i kz z - ikz + i pi lambda z f^2)``, (ny, nx), cast.
+
+    Its turns are ``-z/lambda s^4/(2 (1 + cos)^2)`` for a direction sine s < 1. Light beyond `limit` fades out.
+    """
+    return torch.cat(
+        [_residual(rows, fx, wavelength, z, limit, real) for rows in fy[:, None].split(max(BLOCK // len(fx), 1))]
+    )
+
+
+def _residual(fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor, limit: float, real: torch.dtype) -> Tensor:
+    s2 = (wavelength * fy) ** 2 + (wavelength * fx) ** 2
+    inside = s2.clamp_max(1)
+    turns = (s2 - inside) / 2 - (inside / (1 + (1 - inside).sqrt())) ** 2 / 2
+    size = torch.ones_like(s2, dtype=real)
+    if float(s2.max()) > 1:
+        size = size * _decay(s2, wavelength, z).to(real)
+    if limit < 1:
+        fade = ((s2.sqrt() - limit) / ((1 - limit) / 2)).clamp(0, 1)
+        size = size * (torch.cos(math.pi / 2 * fade) ** 2).to(real)
+    return torch.polar(size, 2 * math.pi * (turns * (z / wavelength) % 1).to(real))
+
+
+def linear(
+    source: Grid,
+    target: Grid,
+    wavelength: float,
+    z: float | Tensor,
+    pixels: bool,
+    shape: tuple[int, int],
+    real: torch.dtype,
+) -> Kernel:
+    """Kernel of the linear convolution from `source` onto `target` of the same pitch.
+
+    The paraxial response of each axis, exact at every offset there is, times the residual phase of the angular
+    spectrum, which moves light by a small part of its way. Cells of uniform light are divided until their parts carry
+    the light that reaches the target. `shape` is at least `window`; the dtype `real` is that of the residual.
+    """
+    plain = sampling.number(z)
+    orders = parts(source, target, wavelength, plain) if pixels else 1
+    fine = (orders * shape[0], orders * shape[1])
+    y, x = (_line_spectrum(source, target, axis, wavelength, z, shape[axis], orders, pixels) for axis in (0, 1))
+    y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
+    fy, fx = (frequencies(n, d / orders)[: n // 2 + 1].abs() for n, d in zip(fine, source.spacing, strict=True))
+    rest = residual(fy, fx, wavelength, z, steepest_kept(source, target, wavelength, plain), real)
+    kernel = Kernel(rest, y, x)
+    if orders == 1:
+        return kernel
+    folded = kernel.dense().rest.view(orders, shape[0], orders, shape[1])
+    return Kernel(folded.sum((0, 2)))
+
+
+def _line_spectrum(
+    source: Grid, target: Grid, axis: int, wavelength: float, z: float | Tensor, length: int, orders: int, pixels: bool
+) -> Tensor:
+    """Spectrum of `line` at every offset target - source, on a lattice `orders` times finer, over the lengths."""
+    n, m, d = source.shape[axis], target.shape[axis], source.spacing[axis] / orders
+    first = target.center[axis] - source.center[axis] - (m // 2 - n // 2) * source.spacing[axis]
+    index = torch.arange(orders * length, dtype=torch.float64)
+    index = torch.where(index < orders * (m + (length - n - m + 1) // 2), index, index - orders * length)
+    spectrum = fft(line(first + index * d, d, wavelength, z, pixels=pixels)) / (orders * length)
+    if orders == 1:
+        return spectrum
+    f = frequencies(orders * length, 1.0)[:, None]
+    return spectrum * torch.cos(2 * math.pi * f * (torch.arange(orders) - orders // 2)).sum(1)  # parts of a cell add up
+
+
+def parts(source: Grid, target: Grid, wavelength: float, z: float) -> int:
+    """Parts of a cell along each axis, odd, whose band holds the light that reaches the target; at most 7."""
+    angles = [
+        sampling.span(source, target, axis) / math.hypot(z, sampling.span(source, target, axis)) for axis in (0, 1)
+    ]
+    bands = max(s / sampling.steepest(d, wavelength) for s, d in zip(angles, source.spacing, strict=True))
+    return min(2 * math.ceil((bands - 1) / 2) + 1, 7)
+
+
+def steepest_kept(source: Grid, target: Grid, wavelength: float, z: float) -> float:
+    """Direction sine from which light passes the target by at steep angles; 1 where there is none."""
+    sines = sampling.reach(source, target, wavelength, z)
+    whole = all(s < sampling.steepest(d, wavelength) for s, d in zip(sines, source.spacing, strict=True))
+    return max(sines) if whole and max(sines) > 0.5 else 1.0
 
 
 @lru_cache(maxsize=8)
-def cached_transfer_function(
-    shape: tuple[int, int],
-    spacing: Pair,
+def cached_linear(
+    source: Grid,
+    target: Grid,
     wavelength: float,
     z: float,
-    bandlimit: bool,
+    pixels: bool,
+    dtype: torch.dtype,
+    device: torch.device,
+    batch: int,
+) -> Kernel:
+    """`linear` for a plain distance, cast and kept."""
+    shape = window(source, target, wavelength, z)
+    return linear(source, target, wavelength, z, pixels, shape, dtype.to_real()).to(dtype, device, batch)
+
+
+def paraxial(source: Grid, target: Grid, wavelength: float, z: float | Tensor, pixels: bool) -> Kernel:
+    """Kernel of the Fresnel integral from `source` onto `target` of the same pitch: the two lines alone."""
+    n = [fast_length(a + b - 1) for a, b in zip(source.shape, target.shape, strict=True)]
+    y, x = (_line_spectrum(source, target, axis, wavelength, z, n[axis], 1, pixels) for axis in (0, 1))
+    y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
+    return Kernel(torch.ones(1, 1, dtype=torch.complex128).expand(n[0] // 2 + 1, n[1] // 2 + 1), y, x)
+
+
+def matrix(source: Grid, target: Grid, axis: int, wavelength: float, z: float | Tensor, pixels: bool) -> Tensor:
+    """`line` at every difference target - source along an axis, complex128 (target, source)."""
+    new, old = (torch.from_numpy(grid.coordinates()[axis]) for grid in (target, source))
+    return line(new[:, None] - old, source.spacing[axis], wavelength, z, pixels=pixels)
+
+
+@lru_cache(maxsize=16)
+def cached_matrix(
+    source: Grid,
+    target: Grid,
+    axis: int,
+    wavelength: float,
+    z: float,
+    pixels: bool,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """`transfer_function` for a plain distance, divided by the number of samples, cast and kept."""
-    kernel = transfer_function(shape, spacing, wavelength, z, bandlimit=bandlimit)
-    return (kernel / (shape[0] * shape[1])).to(device, dtype)
+    """`matrix` for a plain distance, cast and kept."""
+    return matrix(source, target, axis, wavelength, z, pixels).to(device, dtype)
+
+
+def spread(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> tuple[Grid, Kernel]:
+    """Kernel of the residual alone and the grid, that of `source` with a margin, to put its result on."""
+    plain = sampling.number(z)
+    ny, nx = (math.ceil(most) + 8 for most in margins(source, target, wavelength, plain))  # 8: what diffracts aside
+    onto = Grid((source.shape[0] + 2 * ny, source.shape[1] + 2 * nx), source.spacing, source.center)
+    shape = fast_length(onto.shape[0]), fast_length(onto.shape[1])
+    f = [frequencies(n, d) for n, d in zip(shape, source.spacing, strict=True)]
+    half = [axis[: len(axis) // 2 + 1].abs() for axis in f]
+    limit = steepest_kept(source, target, wavelength, plain)
+    rest = residual(half[0], half[1], wavelength, z, limit, torch.float64)
+    y, x = (
+        phasor(-axis * margin * d) / n for axis, margin, d, n in zip(f, (ny, nx), source.spacing, shape, strict=True)
+    )
+    return onto, Kernel(rest, y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64)), x)
 
 
 @lru_cache(maxsize=8)
-def cached_impulse_spectrum(
+def cached_spread(
+    source: Grid, target: Grid, wavelength: float, z: float, dtype: torch.dtype, device: torch.device, batch: int
+) -> tuple[Grid, Kernel]:
+    """`spread` for a plain distance, cast and kept."""
+    onto, kernel = spread(source, target, wavelength, z)
+    return onto, kernel.to(dtype, device, batch)
+
+
+@lru_cache(maxsize=8)
+def cached_impulse(
+    source: Grid, target: Grid, wavelength: float, z: float, dtype: torch.dtype, device: torch.device
+) -> Kernel:
+    """`impulse` for a plain distance, cast and kept."""
+    return impulse(source, target, wavelength, z).to(dtype, device)
+
+
+def impulse(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> Kernel:
+    """Kernel of the sampled Rayleigh-Sommerfeld response from `source` onto `target`, both of one pitch."""
+    offsets, shape = [], []
+    for axis in (0, 1):
+        n, m, d = source.shape[axis], target.shape[axis], source.spacing[axis]
+        first = target.center[axis] - source.center[axis] - (m // 2 - n // 2) * d
+        shape.append(fast_length(n + m - 1))
+        index = torch.arange(shape[axis], dtype=torch.float64)
+        offsets.append(first + torch.where(index < m, index, index - shape[axis]) * d)
+    response = source.cell * spherical(offsets[0][:, None], offsets[1], wavelength, z)
+    return Kernel(fft2(response) / (shape[0] * shape[1]))
+
+
+def spherical(dy: Tensor, dx: Tensor, wavelength: float, z: float | Tensor) -> Tensor:
+    """Rayleigh-Sommerfeld response ``(1/2 pi) (z/r) (1/r - ik) exp(ikr)/r``, complex128 (Goodman, eq. 3-41).
+
+    Conjugate for negative z: the light that converges.
+    """
+    rho2, distance = dy**2 + dx**2, abs(z)
+    r = (rho2 + distance**2).sqrt()
+    turns = distance / wavelength % 1 + (rho2 / (r + distance) / wavelength) % 1
+    wave = torch.polar(distance / (2 * math.pi * r**2), 2 * math.pi * turns)
+    wave = wave * torch.complex(1 / r, torch.full_like(r, -2 * math.pi / wavelength))
+    return wave.conj() if z < 0 else wave
+
+
+@lru_cache(maxsize=8)
+def cached_window(
     source: Grid,
     target: Grid,
     wavelength: float,
     z: float,
     shape: tuple[int, int],
+    bandlimit: bool,
     dtype: torch.dtype,
     device: torch.device,
-) -> Tensor:
-    """Spectrum of the sampled Rayleigh-Sommerfeld response that carries `source` onto `target`, both of one pitch.
+    batch: int,
+) -> Kernel:
+    """`windowed` for a plain distance, cast and kept."""
+    return windowed(source, target, wavelength, z, shape, bandlimit).to(dtype, device, batch)
 
-    ``h = (1/2 pi) (z/r) (1/r - ik) exp(ikr)/r dy dx`` (Goodman, *Introduction to Fourier Optics*, eq. 3-41) at every
-    difference target - source; `shape` holds at least the sum of both sizes minus one. Includes the division by the
-    number of samples.
+
+def windowed(
+    source: Grid, target: Grid, wavelength: float, z: float | Tensor, shape: tuple[int, int], bandlimit: bool
+) -> Kernel:
+    """Kernel of the angular spectrum in a window, from the first sample of `source` to the first of `target`.
+
+    With `bandlimit`, without the frequencies whose light leaves a window about the target, which would alias: K.
+    Matsushima and T. Shimobaba, Opt. Express 17, 19662 (2009), eq. 13 in its rectangular form; off the axis
+    K. Matsushima, Opt. Express 18, 18453 (2010).
     """
-    offsets = []
+    plain = sampling.number(z)
+    f = [frequencies(n, d) for n, d in zip(shape, source.spacing, strict=True)]
+    factors = []
     for axis in (0, 1):
         n, m, d = source.shape[axis], target.shape[axis], source.spacing[axis]
-        first = target.center[axis] - source.center[axis] - (m // 2) * d + (n // 2) * d
-        index = torch.arange(shape[axis], dtype=torch.float64)
-        index = torch.where(index < m, index, index - shape[axis])  # negative differences sit at the end
-        offsets.append(first + index * d)
-    rho2 = offsets[0][:, None] ** 2 + offsets[1][None, :] ** 2
-    distance = abs(z)
-    r = (rho2 + distance**2).sqrt()
-    turns = distance / wavelength % 1 + (rho2 / (r + distance) / wavelength) % 1
-    wave = torch.polar(source.cell * distance / (2 * math.pi * r**2), 2 * math.pi * turns)
-    response = wave * torch.complex(1 / r, torch.full_like(r, -2 * math.pi / wavelength))
-    if z < 0:
-        response = response.conj()
-    return (fft2(response) / (shape[0] * shape[1])).to(device, dtype)
+        aside = target.center[axis] - source.center[axis]
+        first = aside - (m // 2) * target.spacing[axis] + (n // 2) * d
+        ramp = phasor(f[axis] * first) / shape[axis]
+        if bandlimit:
+            ends = (aside - shape[axis] * d / 2, aside + shape[axis] * d / 2)
+            low, high = sorted(math.copysign(1, plain) * end / (wavelength * math.hypot(end, plain)) for end in ends)
+            ramp = ramp * ((f[axis] >= low) & (f[axis] <= high))
+        factors.append(ramp)
+    half = [axis[: len(axis) // 2 + 1].abs() for axis in f]
+    return Kernel(transfer_function(half[0][:, None], half[1], wavelength, z), factors[0], factors[1])

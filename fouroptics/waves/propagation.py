@@ -1,24 +1,236 @@
-"""Propagation: free space, a lens, and the transform between its focal planes. Each maps a Field to a Field."""
+"""Free space: each function maps a Field to a Field on any grid."""
 
 import math
 import warnings
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
 from fouroptics.light.field import Field
-from fouroptics.light.grid import Grid, Pair
-from fouroptics.light.sources import axes
+from fouroptics.light.grid import Grid
 from fouroptics.units import show
-from fouroptics.waves import kernels
-from fouroptics.waves.transforms import fast_length, fft2, fourier, ifft2
+from fouroptics.waves import kernels, sampling
+from fouroptics.waves.sampling import number, warn_beyond_period
+from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
 
-LARGEST = 2**24  #: samples of the largest window that `propagate` makes of a small one
+
+def propagate(
+    field: Field, z: float | Tensor | Sequence[float], onto: Grid | None = None, *, pixels: bool = False
+) -> Field:
+    """Propagate over a distance onto any grid: the linear convolution with the response of free space.
+
+    The samples stand for a band-limited field, zero outside its grid, and the result is that field's angular spectrum
+    ``U(fx, fy) exp(i kz z)`` with no period and no cut band, near and far alike. What is done follows from the geometry
+    alone: an FFT where `onto` has the pitch of the field, matrix products where it has not (`kernels.line`).
+
+    Parameters
+    ----------
+    field : Field
+        Batch of fields (..., y, x).
+    z : float, torch.Tensor or sequence of float
+        Distance in metres; negative goes back, 0 returns the field (on `onto`). A 0-d tensor may need a gradient. P
+        distances in a sequence or a 1-d tensor give (..., P, y, x), by one transform of the field; see `planes`.
+    onto : Grid, optional
+        Grid of the result, any pitch, size and centre; left out, the grid of the field.
+    pixels : bool
+        The samples are cells of uniform light, of the size of the pitch, with all their orders: a modulator, or an
+        aperture whose edges lie between samples. Exact for such fields; a smooth beam is better off without: it loses
+        ``(pi f d)^2/6`` at a frequency f.
+
+    Returns
+    -------
+    Field
+        On `onto`, same dtype.
+
+    Raises
+    ------
+    GeometryError
+        If the distance is not finite.
+
+    Warns
+    -----
+    SamplingWarning
+        If `onto` lies farther aside than the steepest light that the samples carry.
+    """
+    if not isinstance(z, float | int) and not (isinstance(z, Tensor) and z.ndim == 0):
+        fields = list(planes(field, z, onto, pixels=pixels))
+        return fields[0].replace(data=torch.stack([each.data for each in fields], -3))
+    onto, z = onto or field.grid, _distance(z)
+    if number(z) == 0 and onto == field.grid:
+        return field
+    if not pixels:
+        _warn_beyond_band(field, number(z), onto)
+    if _pitch_fits(field.grid, onto):
+        return field.replace(data=convolve(field.data, _linear(field, z, onto, pixels), onto.shape), grid=onto)
+    return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
+
+
+def planes(
+    field: Field, distances: Sequence[float] | Tensor, onto: Grid | None = None, *, pixels: bool = False
+) -> Iterator[Field]:
+    """Propagate over several distances, a plane at a time: memory does not grow with their number.
+
+    One transform of the field serves all planes where `onto` has its pitch. See `propagate`.
+    """
+    onto = onto or field.grid
+    each = [float(z) for z in distances]
+    if not each:
+        raise GeometryError("distances = []: give at least one, in metres")
+    if not _pitch_fits(field.grid, onto):
+        yield from (propagate(field, z, onto, pixels=pixels) for z in each)
+        return
+    windows = [kernels.window(field.grid, onto, field.wavelength, z) for z in each]
+    shape = max(window[0] for window in windows), max(window[1] for window in windows)
+    transformed = spectrum(field.data, shape)
+    for z in each:
+        if z == 0 and onto == field.grid:
+            yield field
+            continue
+        if not pixels:
+            _warn_beyond_band(field, z, onto)
+        kernel = _shaped(field, z, onto, pixels, shape)
+        yield field.replace(data=filtered(transformed, kernel, onto.shape), grid=onto)
+
+
+def _distance(z: float | Tensor) -> float | Tensor:
+    """A finite distance: a float, or a float64 tensor on the CPU where kernels are built."""
+    if not math.isfinite(number(z)):
+        raise GeometryError(f"z = {number(z)}: the distance must be finite, in metres")
+    return z.to("cpu", torch.float64) if isinstance(z, Tensor) else float(z)
+
+
+def _pitch_fits(grid: Grid, onto: Grid) -> bool:
+    return all(abs(a / b - 1) <= 1e-12 * n for a, b, n in zip(onto.spacing, grid.spacing, onto.shape, strict=True))
+
+
+def _warn_beyond_band(field: Field, z: float, onto: Grid) -> None:
+    for axis, d in enumerate(field.grid.spacing):
+        aside = abs(onto.center[axis] - field.grid.center[axis])
+        sine = sampling.steepest(d, field.wavelength)
+        farthest = field.grid.extent[axis] / 2 + sampling.walk(sine, z)
+        if aside > farthest:
+            needed = field.wavelength / 2 * math.hypot(1, z / (aside - field.grid.extent[axis] / 2))
+            warnings.warn(
+                f"over {show(z, 'length', 4)} the light that samples of {show(d, 'length', 4)} carry comes "
+                f"{show(farthest, 'length', 4)} far aside, the middle of the target lies {show(aside, 'length', 4)} "
+                f"aside: use samples of {show(needed, 'length', 3)} or less",
+                SamplingWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def _linear(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Kernel:
+    data, key = field.data, (field.grid, onto, field.wavelength)
+    if isinstance(z, Tensor):
+        return _shaped(field, z, onto, pixels, kernels.window(*key, number(z)))
+    return kernels.cached_linear(*key, z, pixels, data.dtype, data.device, data.shape[:-2].numel())
+
+
+def _shaped(field: Field, z: float | Tensor, onto: Grid, pixels: bool, shape: tuple[int, int]) -> Kernel:
+    data = field.data
+    kernel = kernels.linear(field.grid, onto, field.wavelength, z, pixels, shape, data.dtype.to_real())
+    if kernel.rest.requires_grad:
+        kernel = kernel.dense()
+    return kernel.to(data.dtype, data.device, data.shape[:-2].numel())
+
+
+def _residual(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Field:
+    """What the exact phase does to the field beyond the paraxial one, on its own lattice; cells divided as needed."""
+    if number(z) == 0:
+        return field
+    if pixels:
+        field = _divided(field, kernels.parts(field.grid, onto, field.wavelength, number(z)))
+    data, key = field.data, (field.grid, onto, field.wavelength)
+    if isinstance(z, Tensor):
+        grid, kernel = kernels.spread(*key, z)
+        kernel = kernel.dense().to(data.dtype, data.device)
+    else:
+        grid, kernel = kernels.cached_spread(*key, z, data.dtype, data.device, data.shape[:-2].numel())
+    return field.replace(data=convolve(data, kernel, grid.shape), grid=grid)
+
+
+def _divided(field: Field, parts: int) -> Field:
+    """The same cells of uniform light, each as parts x parts (odd) smaller ones."""
+    grid = field.grid
+    data = field.data.repeat_interleave(parts, -2).repeat_interleave(parts, -1)
+    spacing = grid.spacing[0] / parts, grid.spacing[1] / parts
+    center = [
+        c + (n * parts // 2 - n // 2 * parts - parts // 2) * d
+        for n, d, c in zip(grid.shape, spacing, grid.center, strict=True)
+    ]
+    shape = grid.shape[0] * parts, grid.shape[1] * parts
+    return field.replace(data=data, grid=Grid(shape, spacing, (center[0], center[1])))
+
+
+def _by_matrices(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Field:
+    """Apply the paraxial response of each axis as a matrix."""
+    data, grid = field.data, field.grid
+    growth = [onto.shape[axis] / grid.shape[axis] for axis in (0, 1)]
+    for axis in (0, 1) if growth[0] <= growth[1] else (1, 0):  # the axis that shrinks most goes first
+        key = (grid, onto, axis, field.wavelength)
+        if isinstance(z, Tensor):
+            matrix = kernels.matrix(*key, z, pixels).to(data.device, data.dtype)
+        else:
+            matrix = kernels.cached_matrix(*key, z, pixels, data.dtype, data.device)
+        data = matrix @ data if axis == 0 else data @ matrix.T
+    return field.replace(data=data, grid=onto)
+
+
+def fresnel(field: Field, z: float | Tensor, onto: Grid | None = None, *, pixels: bool = False) -> Field:
+    """Propagate in the paraxial approximation, onto any grid.
+
+    ``U(X) = exp(ikz)/(i lambda z) int u(x) exp(i pi |X - x|^2/(lambda z)) dx`` (Goodman, eq. 4-14), as the linear
+    convolution with a response that is known in closed form for samples of a pitch (`kernels.line`): close up it is the
+    transfer function ``exp(-i pi lambda z f^2)``, far off the impulse response, and neither has to be chosen.
+
+    Parameters
+    ----------
+    field : Field
+        Batch of fields (..., y, x).
+    z : float or torch.Tensor
+        Distance in metres, negative backward; a 0-d tensor may need a gradient.
+    onto : Grid, optional
+        Grid of the result, any pitch, size and centre.
+    pixels : bool
+        The samples are cells of uniform light; see `propagate`.
+
+    Returns
+    -------
+    Field
+        On `onto`, same dtype.
+
+    Warns
+    -----
+    SamplingWarning
+        If light that the samples carry to `onto` is too steep: its phase is off by more than half a radian.
+    """
+    onto, z, data = onto or field.grid, _distance(z), field.data
+    distance = number(z)
+    if distance == 0 and onto == field.grid:
+        return field
+    sines = sampling.reach(field.grid, onto, field.wavelength, distance)
+    quartic = math.pi * abs(distance) * (sines[0] ** 2 + sines[1] ** 2) ** 2 / (4 * field.wavelength)
+    if quartic > 0.5:
+        warnings.warn(
+            f"fresnel over {show(distance, 'length', 4)}: the phase of the steepest light from {field.grid} onto "
+            f"{onto}, sine {math.hypot(*sines):.3g}, is off by {quartic:.2g} rad; a smooth beam may hold none, "
+            "propagate() has it right",
+            SamplingWarning,
+            stacklevel=2,
+        )
+    if not _pitch_fits(field.grid, onto):
+        carrier = phasor(torch.as_tensor(z / field.wavelength, dtype=torch.float64))
+        return _by_matrices(field, z, onto, pixels).modulate(carrier)
+    kernel = kernels.paraxial(field.grid, onto, field.wavelength, z, pixels)
+    kernel = (kernel.dense() if isinstance(z, Tensor) else kernel).to(data.dtype, data.device, data.shape[:-2].numel())
+    return field.replace(data=convolve(data, kernel, onto.shape), grid=onto)
 
 
 def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, pad: float = 2) -> Field:
-    """Propagate by the band-limited angular spectrum.
+    """Propagate by the band-limited angular spectrum in a window.
 
     ``U(fx, fy; z) = U(fx, fy; 0) exp(i kz z)`` with ``kz = sqrt(k^2 - kx^2 - ky^2)``. Exact for the samples as a
     band-limited periodic field; padding keeps the neighbours of the period away. Valid for ``z`` up to the distance at
@@ -29,9 +241,9 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     field : Field
         Batch of fields (..., y, x).
     z : float or torch.Tensor
-        Distance in metres, negative backward; a 0-d tensor may need a gradient.
+        Distance in metres, negative backward; a 0-d tensor may need a gradient. Evanescent waves decay both ways.
     onto : Grid, optional
-        Grid of the result; left out, the grid of the field. The window grows to hold both.
+        Grid of the result, also far off the axis; left out, the grid of the field. The window grows to hold both.
     pad : float
         Window in units of the field's own; 1 means a periodic field, propagated exactly as such.
 
@@ -45,88 +257,52 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     SamplingWarning
         If the window is too small for the distance: the highest frequencies are cut, or wrap where pad < 2.
     """
-    onto = onto or field.grid
-    if pad <= 1:
-        return _through_window(field, z, onto, field.grid.shape, bandlimit=False)
-    shape = _window(field.grid, onto, pad)
-    _warn_about_window(field, _plain(z), onto, shape)
-    return _through_window(field, z, onto, shape)
-
-
-def _plain(value: float | Tensor) -> float:
-    """A number for decisions about sampling, without its gradient."""
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
-
-
-def _through_window(
-    field: Field, z: float | Tensor, onto: Grid, shape: tuple[int, int], *, bandlimit: bool = True
-) -> Field:
-    key = (shape, field.grid.spacing, field.wavelength)
+    onto, z, shape = onto or field.grid, _distance(z), field.grid.shape
+    if pad > 1:
+        shape = _window(field.grid, onto, pad)
+        _warn_about_window(field, number(z), onto, shape)
+    data, batch, key = field.data, field.data.shape[:-2].numel(), (field.grid, onto, field.wavelength)
     if isinstance(z, Tensor):
-        kernel = kernels.transfer_function(*key, z.to("cpu", torch.float64), bandlimit=bandlimit)
-        kernel = (kernel / (shape[0] * shape[1])).to(field.data.device, field.data.dtype)
+        kernel = kernels.windowed(*key, z, shape, pad > 1).dense().to(data.dtype, data.device)
     else:
-        kernel = kernels.cached_transfer_function(*key, float(z), bandlimit, field.data.dtype, field.data.device)
-    return field.replace(data=_apply(field, kernel, shape, onto), grid=onto)
-
-
-def _apply(field: Field, kernel: Tensor, shape: tuple[int, int], onto: Grid) -> Tensor:
-    """Multiply the padded spectrum by the kernel and return the samples on `onto`."""
-    grid = field.grid
-    spectrum = fft2(field.data, shape) * kernel
-    rows, columns = (_whole_steps(grid, onto, axis) for axis in (0, 1))
-    if rows is not None and columns is not None:
-        out = ifft2(spectrum)
-        for dim, first, n in ((-2, rows, onto.shape[0]), (-1, columns, onto.shape[1])):
-            inside = (
-                0 <= first <= out.shape[dim] - n
-            )  # else it wraps: before the first sample lies the end of the period
-            index = (torch.arange(n, device=out.device) + first) % out.shape[dim]
-            out = out.narrow(dim, first, n) if inside else out.index_select(dim, index)
-        return out
-    # Another pitch: sum the spectrum at the new points. Frequencies in rising order form a grid of their own.
-    centred = spectrum.roll((shape[0] // 2, shape[1] // 2), (-2, -1))
-    df = [1 / (n * d) for n, d in zip(shape, grid.spacing, strict=True)]
-    start = [c - (n // 2) * d for n, d, c in zip(grid.shape, grid.spacing, grid.center, strict=True)]
-    relative = onto.shifted(-start[0], -start[1])  # the FFT put the first sample at the origin
-    return fourier(centred, Grid(shape, (df[0], df[1])), relative, 1.0, sign=1)
-
-
-def _whole_steps(grid: Grid, onto: Grid, axis: int) -> int | None:
-    """Samples from the first of `grid` to the first of `onto`; None where the pitches or positions do not fit."""
-    d = grid.spacing[axis]
-    if abs(onto.spacing[axis] / d - 1) > 1e-12 * onto.shape[axis]:
-        return None
-    step = (onto.center[axis] - grid.center[axis]) / d - onto.shape[axis] // 2 + grid.shape[axis] // 2
-    return round(step) if abs(step - round(step)) < 1e-9 else None
-
-
-def _span(grid: Grid, onto: Grid, axis: int) -> float:
-    """Largest distance between a point of one grid and a point of the other along an axis, in metres."""
-    return abs(onto.center[axis] - grid.center[axis]) + (grid.extent[axis] + onto.extent[axis]) / 2
+        kernel = kernels.cached_window(*key, z, shape, pad > 1, data.dtype, data.device, batch)
+    if _pitch_fits(field.grid, onto):
+        size = min(onto.shape[0], shape[0]), min(onto.shape[1], shape[1])
+        out = convolve(data, kernel, size)
+        for dim in (0, 1):
+            if onto.shape[dim] > size[dim]:  # it is periodic
+                out = out.index_select(dim - 2, torch.arange(onto.shape[dim], device=out.device) % size[dim])
+        return field.replace(data=out, grid=onto)
+    # Sum the spectrum at the new points. Frequencies in rising order form a grid of their own.
+    product = fft2(data, shape) * kernel.dense().rest
+    rising = Grid(shape, (1 / (shape[0] * field.grid.spacing[0]), 1 / (shape[1] * field.grid.spacing[1])))
+    first = [n // 2 * d for n, d in zip(onto.shape, onto.spacing, strict=True)]  # the kernel starts at sample 0
+    points = Grid(onto.shape, onto.spacing, (first[0], first[1]))
+    rolled = product.roll((shape[0] // 2, shape[1] // 2), (-2, -1))
+    return field.replace(data=fourier(rolled, rising, points, 1.0, sign=1), grid=onto)
 
 
 def _window(grid: Grid, onto: Grid, pad: float) -> tuple[int, int]:
-    """Padded size: at least `pad` fields, and so large that no period of the source reaches the target."""
+    """Padded size: at least `pad` fields, and no period of the source between it and the target."""
     sizes = []
-    for axis in (0, 1):
-        linear = 2 * _span(grid, onto, axis) if onto != grid else 0.0
-        n = max(grid.shape[axis] * pad, linear / grid.spacing[axis])
-        sizes.append(fast_length(math.ceil(n - 1e-9)))
+    for n, d, a, b in zip(grid.shape, grid.spacing, grid.extent, onto.extent, strict=True):
+        linear = (a + b) / d if onto != grid else 0.0
+        sizes.append(fast_length(math.ceil(max(n * pad, linear) - 1e-9)))
     return sizes[0], sizes[1]
 
 
 def _warn_about_window(field: Field, z: float, onto: Grid, shape: tuple[int, int]) -> None:
     for axis, d in enumerate(field.grid.spacing):
-        window = shape[axis] * d
+        window, aside = shape[axis] * d, abs(onto.center[axis] - field.grid.center[axis])
         # The kernel cuts what walks farther than half the window; what comes around must miss `onto`.
-        reach = min(window / 2, window - _span(field.grid, onto, axis))
-        need = abs(z) * _steepest(d, field.wavelength)
-        if need > reach * (1 + 1e-9):
+        around = window - (field.grid.extent[axis] + onto.extent[axis]) / 2
+        leaves = aside + min(window / 2, around)
+        need = sampling.walk(sampling.steepest(d, field.wavelength), z)
+        if need > leaves * (1 + 1e-9):
             warnings.warn(
                 f"angular_spectrum over {show(z, 'length', 4)}: the steepest light that samples of "
                 f"{show(d, 'length', 4)} carry walks {show(need, 'length', 4)}, the window of "
-                f"{show(window, 'length', 4)} leaves it {show(reach, 'length', 4)}, the rest is cut or wraps; "
+                f"{show(window, 'length', 4)} leaves it {show(leaves, 'length', 4)}, the rest is cut or wraps; "
                 "use propagate(), a larger pad or coarser samples",
                 SamplingWarning,
                 stacklevel=3,
@@ -134,26 +310,22 @@ def _warn_about_window(field: Field, z: float, onto: Grid, shape: tuple[int, int
             return
 
 
-def _steepest(d: float, wavelength: float) -> float:
-    """Tangent of the steepest angle that samples of pitch d carry."""
-    sine = min(wavelength / (2 * d), 0.999999)
-    return sine / math.sqrt(1 - sine**2)
+def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = None) -> Field:
+    """Propagate by the first Rayleigh-Sommerfeld integral as a sum over the samples: the reference.
 
-
-def rayleigh_sommerfeld(field: Field, z: float, onto: Grid | None = None) -> Field:
-    """Propagate by the first Rayleigh-Sommerfeld integral, as a linear convolution by FFT.
-
-    Valid from the distance on at which the spherical wave turns by less than pi a sample at the largest offset; it then
-    has no periods and no cut band.
+    ``U(X) = sum u(x) h(X - x) dy dx`` with ``h = (1/2 pi)(z/r)(1/r - ik) exp(ikr)/r`` (Goodman, eq. 3-41): a linear
+    convolution by FFT where `onto` has the pitch of the field, the sum itself elsewhere, in a time that goes as the
+    product of both numbers of samples. Valid from the distance on at which the spherical wave turns by less than pi a
+    sample at the largest offset; it then has no periods and no cut band.
 
     Parameters
     ----------
     field : Field
         Batch of fields (..., y, x).
-    z : float
-        Distance in metres, negative backward, not zero.
+    z : float or torch.Tensor
+        Distance in metres, negative backward, not zero; a 0-d tensor may need a gradient.
     onto : Grid, optional
-        Grid of the result, of the same pitch; any size and centre.
+        Grid of the result, any pitch, size and centre.
 
     Returns
     -------
@@ -163,175 +335,98 @@ def rayleigh_sommerfeld(field: Field, z: float, onto: Grid | None = None) -> Fie
     Raises
     ------
     SamplingError
-        If z is 0 or `onto` has another pitch.
+        If z is 0.
 
     Warns
     -----
     SamplingWarning
         If z is too short for the pitch.
     """
-    onto = onto or field.grid
-    if z == 0 or max(abs(a / b - 1) for a, b in zip(onto.spacing, field.grid.spacing, strict=True)) > 1e-9:
-        raise SamplingError(
-            f"rayleigh_sommerfeld from {field.grid} onto {onto} over {z} m: it needs one pitch and z != 0; "
-            "use propagate()"
-        )
-    shortest = _impulse_limit(field.grid, onto, field.wavelength)
-    if abs(z) < shortest * (1 - 1e-9):
+    onto, z, data = onto or field.grid, _distance(z), field.data
+    distance = number(z)
+    if distance == 0:
+        raise SamplingError("rayleigh_sommerfeld over z = 0 m: its integral has no value there; use propagate()")
+    shortest = sampling.impulse_limit(field.grid, onto, field.wavelength)
+    if abs(distance) < shortest * (1 - 1e-9):
         warnings.warn(
-            f"rayleigh_sommerfeld over {show(z, 'length', 4)}: this pitch samples the spherical wave from "
+            f"rayleigh_sommerfeld over {show(distance, 'length', 4)}: this pitch samples the spherical wave from "
             f"{show(shortest, 'length', 4)} on; use propagate() or finer samples",
             SamplingWarning,
             stacklevel=2,
         )
-    need = [a + b - 1 for a, b in zip(field.grid.shape, onto.shape, strict=True)]
-    shape = (fast_length(need[0]), fast_length(need[1]))
-    key = (field.grid, onto, field.wavelength, float(z), shape)
-    kernel = kernels.cached_impulse_spectrum(*key, field.data.dtype, field.data.device)
-    data = ifft2(fft2(field.data, shape) * kernel)[..., : onto.shape[0], : onto.shape[1]]
-    return field.replace(data=data, grid=onto)
+    if not _pitch_fits(field.grid, onto):
+        return _direct(field, z, onto)
+    key = (field.grid, onto, field.wavelength)
+    if isinstance(z, Tensor):
+        kernel = kernels.impulse(*key, z).to(data.dtype, data.device)
+    else:
+        kernel = kernels.cached_impulse(*key, z, data.dtype, data.device)
+    return field.replace(data=convolve(data, kernel, onto.shape), grid=onto)
 
 
-def _impulse_limit(grid: Grid, onto: Grid, wavelength: float) -> float:
-    """Shortest distance at which the pitch samples the spherical wave at the largest offset of each axis, in metres."""
-    spans = [_span(grid, onto, axis) for axis in (0, 1)]
-    return max(
-        span * math.sqrt(max((2 * d / wavelength) ** 2 - 1, 0)) for span, d in zip(spans, grid.spacing, strict=True)
-    )
+def _direct(field: Field, z: float | Tensor, onto: Grid) -> Field:
+    (y, x), (big_y, big_x) = ([torch.from_numpy(axis) for axis in grid.coordinates()] for grid in (field.grid, onto))
+    u, rows = field.data.flatten(-2), []
+    step = max(2**22 // (len(big_x) * u.shape[-1]), 1)  # so many samples of the response at a time
+    for part in big_y.split(step):
+        dy = (part[:, None] - y)[:, None, :, None]
+        response = kernels.spherical(dy, (big_x[:, None] - x)[None, :, None, :], field.wavelength, z).flatten(-2)
+        rows.append(torch.einsum("...s,yxs->...yx", u, (field.grid.cell * response).to(u.device, u.dtype)))
+    return field.replace(data=torch.cat(rows, -2), grid=onto)
 
 
-def propagate(field: Field, z: float | Tensor, onto: Grid | None = None) -> Field:
-    """Propagate over a distance; the method follows from the geometry alone.
+def fraunhofer(field: Field, z: float, onto: Grid | None = None) -> Field:
+    """Propagate into the far field, onto any grid.
 
-    The angular spectrum where a window of up to four times the needed area samples its transfer function, the
-    Rayleigh-Sommerfeld convolution where the pitch samples the spherical wave. What is left (long narrow grids; far
-    planes of another pitch or with a tensor z) takes the angular spectrum in as large a window as it needs, up to
-    `LARGEST` samples.
-
-    Parameters
-    ----------
-    field : Field
-        Batch of fields (..., y, x).
-    z : float or torch.Tensor
-        Distance in metres; negative goes back, 0 returns the field (on `onto`).
-    onto : Grid, optional
-        Grid of the result: any pitch, size and centre.
-
-    Returns
-    -------
-    Field
-        On `onto`, or on the grid of the field.
-
-    Warns
-    -----
-    SamplingWarning
-        If neither method is valid: the highest frequencies are cut.
-    """
-    onto = onto or field.grid
-    distance, wavelength = abs(_plain(z)), field.wavelength
-    if not math.isfinite(distance):
-        raise GeometryError(f"z = {_plain(z)}: the distance must be finite, in metres")
-    if distance == 0 and onto == field.grid and not isinstance(z, Tensor):
-        return field
-    same_pitch = all(abs(a / b - 1) < 1e-9 for a, b in zip(field.grid.spacing, onto.spacing, strict=True))
-    base, need = _window(field.grid, onto, 2), []
-    for n, d in zip(base, field.grid.spacing, strict=True):
-        need.append(fast_length(max(n, math.ceil(2 * distance * _steepest(d, wavelength) / d))))
-    area = need[0] * need[1]
-    far = area > 4 * base[0] * base[1]
-    if far and same_pitch and not isinstance(z, Tensor) and distance >= _impulse_limit(field.grid, onto, wavelength):
-        return rayleigh_sommerfeld(field, z, onto)
-    shape = base if area > max(4 * base[0] * base[1], LARGEST) else (need[0], need[1])
-    _warn_about_window(field, distance, onto, shape)
-    return _through_window(field, z, onto, shape)
-
-
-def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) -> Field:
-    """Thin lens ``exp(-i pi r^2 / (lambda f))``, without aperture (Goodman, eq. 5-10).
+    ``U(X) = exp(ikz + i pi |X|^2/(lambda z))/(i lambda z) int u(x) exp(-2 pi i x.X/(lambda z)) dx``
+    (Goodman, eq. 4-25).
 
     Parameters
     ----------
     field : Field
         Batch of fields (..., y, x).
-    focal_length : float or torch.Tensor
-        In metres; negative diverges.
-    center : tuple of float
-        Position (y, x) of the lens axis in metres.
-
-    Returns
-    -------
-    Field
-        On the same grid.
-
-    Warns
-    -----
-    SamplingWarning
-        If the lens turns the phase by more than pi a sample at the edge of the grid.
-    """
-    grid, f = field.grid, abs(_plain(focal_length))
-    if not (math.isfinite(f) and f > 0):
-        raise GeometryError(f"focal_length = {_plain(focal_length)}: must be finite and not 0, in metres")
-    for n, d, c, c0 in zip(grid.shape, grid.spacing, grid.center, center, strict=True):
-        edge = abs(c - c0) + n * d / 2
-        if edge * d > field.wavelength * f / 2 * (1 + 1e-9):
-            warnings.warn(
-                f"a lens of f = {show(f, 'length', 4)} on {grid} turns the phase by more than pi a sample beyond "
-                f"{show(field.wavelength * f / (2 * d), 'length', 4)} from its axis; use samples of "
-                f"{show(field.wavelength * f / (2 * edge), 'length', 3)} or a smaller grid",
-                SamplingWarning,
-                stacklevel=2,
-            )
-            break
-    y, x = axes(grid, field.data.device)
-    turns = -((y - center[0]) ** 2 + (x - center[1]) ** 2) / (2 * field.wavelength * focal_length)
-    return field.modulate(torch.polar(torch.ones_like(turns), 2 * math.pi * (turns % 1)))
-
-
-def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) -> Field:
-    """Ideal lens from its front to its back focal plane, onto any grid.
-
-    ``U(X, Y) = 1/(i lambda f) int u(x, y) exp(-2 pi i (xX + yY)/(lambda f)) dx dy`` (Goodman, eq. 5-19 with d = f),
-    without the constant phase exp(2ikf). Paraxial; the sampled input repeats in the back focal plane with the period
-    lambda f / d.
-
-    Parameters
-    ----------
-    field : Field
-        In the front focal plane, (..., y, x).
-    focal_length : float
-        In metres.
+    z : float
+        Distance in metres, not zero.
     onto : Grid, optional
-        Grid of the back focal plane; left out, the pitch is ``lambda f / (n d)`` with as many samples.
+        Grid of the result; left out, the pitch is ``lambda |z| / (n d)`` with as many samples.
 
     Returns
     -------
     Field
-        On `onto`, same dtype; the power is conserved where `onto` holds the whole period.
+        On `onto`, same dtype.
+
+    Raises
+    ------
+    SamplingError
+        If z is 0.
 
     Warns
     -----
     SamplingWarning
-        If `onto` reaches beyond one period of the spectrum of the samples.
+        If the field is too wide for the distance, the phase it drops at a corner of the grid being more than pi/8, or
+        if `onto` reaches beyond one period of the spectrum of the samples.
     """
-    scale = field.wavelength * focal_length
-    if not (math.isfinite(scale) and scale > 0):
-        raise GeometryError(f"focal_length = {focal_length!r}: must be finite and positive, in metres")
-    grid = field.grid
+    grid, scale = field.grid, field.wavelength * number(_distance(z))
+    if scale == 0:
+        raise SamplingError("fraunhofer over z = 0 m: the far field begins much farther away; use propagate()")
     if onto is None:
-        pitch = [scale / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
+        pitch = [abs(scale) / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
         onto = Grid(grid.shape, (pitch[0], pitch[1]))
-    for axis in (0, 1):
-        n, d, c = onto.shape[axis], onto.spacing[axis], onto.center[axis]
-        edge = max(abs(c - n // 2 * d), abs(c + (n - 1 - n // 2) * d))
-        period = scale / grid.spacing[axis]
-        if edge > period / 2 * (1 + 1e-9):
-            warnings.warn(
-                f"fourier_lens: {onto} reach {show(edge, 'length', 4)} from the axis, samples of "
-                f"{show(grid.spacing[axis], 'length', 4)} define the spectrum up to {show(period / 2, 'length', 4)} "
-                "and repeat it beyond; use finer samples or a smaller grid",
-                SamplingWarning,
-                stacklevel=2,
-            )
-            break
+    dropped = (
+        math.pi * sum((abs(c) + side / 2) ** 2 for c, side in zip(grid.center, grid.extent, strict=True)) / abs(scale)
+    )
+    if dropped > math.pi / 8:
+        warnings.warn(
+            f"fraunhofer over {show(z, 'length', 4)}: at a corner of {grid} it drops a phase of {dropped:.3g} rad; the "
+            f"far field begins at {show(abs(z) * dropped / (math.pi / 8), 'length', 3)}; use fresnel() or propagate()",
+            SamplingWarning,
+            stacklevel=2,
+        )
+    warn_beyond_period(grid, onto, abs(scale), "fraunhofer")
+    y, x = (torch.from_numpy(axis).to(field.data.device) for axis in onto.coordinates())
+    y, x = (
+        phasor(y**2 / (2 * scale) + z / field.wavelength % 1) * complex(0, -grid.cell / scale),
+        phasor(x**2 / (2 * scale)),
+    )
     data = fourier(field.data, grid, onto, scale)
-    return field.replace(data=data * complex(0, -grid.cell / scale), grid=onto)
+    return field.replace(data=data, grid=onto).modulate(y[:, None] * x)

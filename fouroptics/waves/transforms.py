@@ -5,6 +5,7 @@ are wrong by their own scale in some builds of torch: pytorch/pytorch#169670.)
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,9 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from fouroptics.light.grid import Grid
+from fouroptics.waves import blocked
+
+BLOCKED = 2**19  #: samples of the padded windows from which on the blocked form is the faster one on a CPU
 
 
 def fast_length(n: int) -> int:
@@ -26,6 +30,16 @@ def frequencies(n: int, d: float) -> Tensor:
     return torch.fft.fftfreq(n, d, dtype=torch.float64)
 
 
+def phasor(turns: Tensor) -> Tensor:
+    """``exp(2 pi i turns)``, reduced mod 1 first, for real turns of any shape."""
+    return torch.polar(torch.ones_like(turns), 2 * math.pi * (turns % 1))
+
+
+def fft(data: Tensor) -> Tensor:
+    """Sum of ``u exp(-2 pi i ...)`` over the last axis; FFT order."""
+    return torch.fft.fft(data)
+
+
 def fft2(data: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
     """Sum of ``u exp(-2 pi i ...)`` over the last two axes, zero-padded behind to `shape`; FFT order."""
     return torch.fft.fft2(data, s=shape)
@@ -34,6 +48,138 @@ def fft2(data: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
 def ifft2(data: Tensor) -> Tensor:
     """Sum of ``u exp(+2 pi i ...)`` over the last two axes, without a factor; FFT order."""
     return torch.fft.ifft2(data, norm="forward")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Spectrum of a convolution, in FFT order, with the factor 1/(ny nx) of the transforms.
+
+    Either dense, (ny, nx) in `rest`; or ``y[:, None] * x * rest`` with `rest` even in both frequencies, of which only
+    the quadrant (ny//2+1, nx//2+1) is kept: a quarter of the memory, and of the time to make it.
+    """
+
+    rest: Tensor
+    y: Tensor | None = None
+    x: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples (ny, nx) of the period."""
+        if self.y is None or self.x is None:
+            return self.rest.shape[0], self.rest.shape[1]
+        return len(self.y), len(self.x)
+
+    def dense(self) -> "Kernel":
+        """Return the same kernel in one piece."""
+        if self.y is None or self.x is None:
+            return self
+        rows, columns = (mirror(n, self.rest.device) for n in self.shape)
+        return Kernel(self.y[:, None] * self.x * self.rest[rows][:, columns])
+
+    def to(self, dtype: torch.dtype, device: torch.device, batch: int = 1) -> "Kernel":
+        """Cast it and give it the form that `convolve` wants for a batch of that size on that device."""
+        y, x = (each if each is None else each.to(device, dtype) for each in (self.y, self.x))
+        kernel = Kernel(self.rest.to(device, dtype), y, x)
+        return kernel if _in_blocks(device, self.shape, batch) else kernel.dense()
+
+
+def mirror(n: int, device: torch.device | None = None) -> Tensor:
+    """Index of ``|f|`` in the first half, for each frequency of an FFT of n."""
+    index = torch.arange(n, device=device)
+    return torch.minimum(index, n - index)
+
+
+def _in_blocks(device: torch.device, shape: tuple[int, int], batch: int) -> bool:
+    """The one place where the form of the convolution is chosen."""
+    return device.type == "cpu" and batch * shape[0] * shape[1] >= BLOCKED
+
+
+def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
+    """First `out` samples of a convolution that is periodic in the kernel's shape.
+
+    ``ifft2(kernel * fft2(data))``, with `data` zero-padded behind, cut to `out`. Differentiable in `data`, twice too,
+    and in a dense kernel that needs a gradient.
+
+    Parameters
+    ----------
+    data : torch.Tensor
+        Complex (..., y, x), not larger than the kernel.
+    kernel : Kernel
+        Of the dtype and device of `data`.
+    out : tuple of int
+        Samples (height, width) to keep.
+
+    Returns
+    -------
+    torch.Tensor
+        (..., height, width).
+    """
+    if kernel.rest.requires_grad:
+        return _plain(data, kernel, out, inverse=False)
+    return _convolution(data, kernel.rest, kernel.y, kernel.x, *out, False)
+
+
+def _plain(data: Tensor, kernel: Kernel, out: tuple[int, int], inverse: bool) -> Tensor:
+    """The reference, and the form for accelerators, small windows and gradients of the kernel."""
+    there, back = (torch.fft.ifft2, torch.fft.fft2) if inverse else (torch.fft.fft2, torch.fft.ifft2)
+    norm = {True: "forward", False: "backward"}
+    spectrum = there(data, s=kernel.shape, norm=norm[inverse]) * kernel.dense().rest
+    return back(spectrum, norm=norm[not inverse])[..., : out[0], : out[1]]
+
+
+# An operator of its own: opaque to torch.compile, which need not know how it is done, and with its own adjoint.
+@torch.library.custom_op("fouroptics::convolution", mutates_args=())
+def _convolution(
+    data: Tensor, rest: Tensor, y: Tensor | None, x: Tensor | None, height: int, width: int, inverse: bool
+) -> Tensor:
+    kernel, out = Kernel(rest, y, x), (height, width)
+    if not _in_blocks(data.device, kernel.shape, data.shape[:-2].numel()):
+        return _plain(data, kernel, out, inverse).contiguous()
+    done = blocked.convolve(data.resolve_conj().numpy(), _arrays(kernel), out, inverse, torch.get_num_threads())
+    return torch.from_numpy(done)
+
+
+def _arrays(kernel: Kernel) -> blocked.Factors:
+    y, x = (None if each is None else each.numpy() for each in (kernel.y, kernel.x))
+    return kernel.rest.numpy(), y, x
+
+
+@_convolution.register_fake
+def _(data: Tensor, rest: Tensor, y: Tensor | None, x: Tensor | None, height: int, width: int, inverse: bool) -> Tensor:
+    return data.new_empty((*data.shape[:-2], height, width))
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    data, *factors, _, _, ctx.inverse = inputs
+    ctx.save_for_backward(*factors)
+    ctx.shape = data.shape[-2:]
+
+
+def _adjoint(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    # The transpose swaps the two transforms and keeps the kernel; the adjoint is its conjugate on both sides.
+    back = _convolution(gradient.conj().resolve_conj(), *ctx.saved_tensors, *ctx.shape, not ctx.inverse)
+    return back.conj().resolve_conj(), None, None, None, None, None, None
+
+
+_convolution.register_autograd(_adjoint, setup_context=_remember)
+
+
+def spectrum(data: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Padded spectrum of `data`, for `filtered`."""
+    if data.requires_grad or not _in_blocks(data.device, shape, data.shape[:-2].numel()):
+        return fft2(data, shape)
+    return torch.from_numpy(blocked.spectrum(data.resolve_conj().numpy(), shape, torch.get_num_threads()))
+
+
+def filtered(spectrum: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
+    """Second half of `convolve`: the first `out` samples of ``ifft2(kernel * spectrum)``."""
+    if (
+        spectrum.requires_grad
+        or kernel.rest.requires_grad
+        or not _in_blocks(spectrum.device, kernel.shape, spectrum.shape[:-2].numel())
+    ):
+        return ifft2(spectrum * kernel.dense().rest)[..., : out[0], : out[1]]
+    return torch.from_numpy(blocked.filtered(spectrum.numpy(), _arrays(kernel), out, torch.get_num_threads()))
 
 
 def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = -1) -> Tensor:
@@ -102,14 +248,10 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
     return out.narrow(dim, 0, m) * after.view(view)
 
 
-def _turns_to_phasor(turns: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * (turns % 1)).to(device, dtype)
-
-
 @lru_cache(maxsize=64)
 def _matrix(line: Line, onto: Line, scale: float, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     x, big_x = ((torch.arange(n, dtype=torch.float64) - n // 2) * d + c for n, d, c in (line, onto))
-    return _turns_to_phasor(sign * big_x[:, None] * x / scale, dtype, device)
+    return phasor(sign * big_x[:, None] * x / scale).to(device, dtype)
 
 
 @lru_cache(maxsize=64)
@@ -120,5 +262,5 @@ def _ramps(
     (n, d, c), (m, big_d, big_c) = line, onto
     start, begin = c / d - n // 2, big_c / big_d - m // 2
     i, j = torch.arange(n, dtype=torch.float64), torch.arange(m, dtype=torch.float64)
-    before = _turns_to_phasor(sign * begin * i / whole, dtype, device)
-    return before, _turns_to_phasor(sign * start * (j + begin) / whole, dtype, device)
+    before = phasor(sign * begin * i / whole).to(device, dtype)
+    return before, phasor(sign * start * (j + begin) / whole).to(device, dtype)

@@ -1,0 +1,94 @@
+"""Lenses: the thin lens, and the transform between the focal planes of an ideal one."""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor
+
+from fouroptics.errors import GeometryError, SamplingWarning
+from fouroptics.light.field import Field
+from fouroptics.light.grid import Grid, Pair
+from fouroptics.light.sources import axes
+from fouroptics.units import show
+from fouroptics.waves.sampling import number, warn_beyond_period
+from fouroptics.waves.transforms import fourier
+
+
+def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) -> Field:
+    """Thin lens ``exp(-i pi r^2 / (lambda f))``, without aperture (Goodman, eq. 5-10).
+
+    Parameters
+    ----------
+    field : Field
+        Batch of fields (..., y, x).
+    focal_length : float or torch.Tensor
+        In metres; negative diverges.
+    center : tuple of float
+        Position (y, x) of the lens axis in metres.
+
+    Returns
+    -------
+    Field
+        On the same grid.
+
+    Warns
+    -----
+    SamplingWarning
+        If the lens turns the phase by more than pi a sample at the edge of the grid.
+    """
+    grid, f = field.grid, abs(number(focal_length))
+    if not (math.isfinite(f) and f > 0):
+        raise GeometryError(f"focal_length = {number(focal_length)}: must be finite and not 0, in metres")
+    for n, d, c, c0 in zip(grid.shape, grid.spacing, grid.center, center, strict=True):
+        edge = abs(c - c0) + n * d / 2
+        if edge * d > field.wavelength * f / 2 * (1 + 1e-9):
+            warnings.warn(
+                f"a lens of f = {show(f, 'length', 4)} on {grid} turns the phase by more than pi a sample beyond "
+                f"{show(field.wavelength * f / (2 * d), 'length', 4)} from its axis; use samples of "
+                f"{show(field.wavelength * f / (2 * edge), 'length', 3)} or a smaller grid",
+                SamplingWarning,
+                stacklevel=2,
+            )
+            break
+    y, x = axes(grid, field.data.device)
+    turns = -((y - center[0]) ** 2 + (x - center[1]) ** 2) / (2 * field.wavelength * focal_length)
+    return field.modulate(torch.polar(torch.ones_like(turns), 2 * math.pi * (turns % 1)))
+
+
+def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) -> Field:
+    """Ideal lens from its front to its back focal plane, onto any grid.
+
+    ``U(X, Y) = 1/(i lambda f) int u(x, y) exp(-2 pi i (xX + yY)/(lambda f)) dx dy`` (Goodman, eq. 5-19 with d = f),
+    without the constant phase exp(2ikf). Paraxial; the sampled input repeats in the back focal plane with the period
+    lambda f / d.
+
+    Parameters
+    ----------
+    field : Field
+        In the front focal plane, (..., y, x).
+    focal_length : float
+        In metres.
+    onto : Grid, optional
+        Grid of the back focal plane; left out, the pitch is ``lambda f / (n d)`` with as many samples.
+
+    Returns
+    -------
+    Field
+        On `onto`, same dtype; the power is conserved where `onto` holds the whole period.
+
+    Warns
+    -----
+    SamplingWarning
+        If `onto` reaches beyond one period of the spectrum of the samples.
+    """
+    scale = field.wavelength * focal_length
+    if not (math.isfinite(scale) and scale > 0):
+        raise GeometryError(f"focal_length = {focal_length!r}: must be finite and positive, in metres")
+    grid = field.grid
+    if onto is None:
+        pitch = [scale / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
+        onto = Grid(grid.shape, (pitch[0], pitch[1]))
+    warn_beyond_period(grid, onto, scale, "fourier_lens")
+    data = fourier(field.data, grid, onto, scale)
+    return field.replace(data=data * complex(0, -grid.cell / scale), grid=onto)

@@ -1,0 +1,70 @@
+"""What a sampling can carry: functions of geometry, in plain floats."""
+
+import math
+import warnings
+
+from torch import Tensor
+
+from fouroptics.errors import SamplingWarning
+from fouroptics.light.grid import Grid
+from fouroptics.units import show
+
+
+def number(value: float | Tensor) -> float:
+    """A plain number for decisions about sampling, without its gradient."""
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)
+
+
+def steepest(d: float, wavelength: float) -> float:
+    """Largest direction sine that samples of pitch d carry, ``lambda / 2d``; above 1 they hold evanescent waves too."""
+    return wavelength / (2 * d)
+
+
+def walk(sine: float, z: float) -> float:
+    """How far light of a direction sine walks sideways over z, in metres; evanescent light does not arrive anywhere."""
+    return abs(z) * sine / math.sqrt(1 - sine**2) if sine < 1 else math.inf
+
+
+def span(source: Grid, target: Grid, axis: int) -> float:
+    """Largest distance between a point of one grid and a point of the other along an axis, in metres."""
+    return abs(target.center[axis] - source.center[axis]) + (source.extent[axis] + target.extent[axis]) / 2
+
+
+def reach(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[float, float]:
+    """Largest direction sines (y, x) that matter: the samples carry them, and they land on `target`."""
+    sines = [
+        min(steepest(d, wavelength), s / math.hypot(s, z))
+        for d, s in ((source.spacing[axis], span(source, target, axis)) for axis in (0, 1))
+    ]
+    return sines[0], sines[1]
+
+
+def paraxial_excess(sines: tuple[float, float], z: float) -> tuple[float, float]:
+    """How much farther (y, x) than the paraxial ``z s`` light of these direction sines walks, in metres."""
+    cosine = math.sqrt(max(1 - sines[0] ** 2 - sines[1] ** 2, 1e-4))
+    return abs(z) * sines[0] * (1 / cosine - 1), abs(z) * sines[1] * (1 / cosine - 1)
+
+
+def impulse_limit(source: Grid, target: Grid, wavelength: float) -> float:
+    """Shortest distance at which the pitch samples the spherical wave at the largest offset of each axis, in metres."""
+    return max(
+        span(source, target, axis) * math.sqrt(max(1 / steepest(d, wavelength) ** 2 - 1, 0))
+        for axis, d in enumerate(source.spacing)
+    )
+
+
+def warn_beyond_period(source: Grid, target: Grid, scale: float, what: str) -> None:
+    """Warn if `target` reaches beyond one period of the transform of the samples, ``scale / d``; scale in m^2."""
+    for axis, pitch in enumerate(source.spacing):
+        n, d, c = target.shape[axis], target.spacing[axis], target.center[axis]
+        edge = max(abs(c - n // 2 * d), abs(c + (n - 1 - n // 2) * d))
+        period = scale / pitch
+        if edge > period / 2 * (1 + 1e-9):
+            warnings.warn(
+                f"{what}: {target} reach {show(edge, 'length', 4)} from the axis, samples of "
+                f"{show(pitch, 'length', 4)} define the spectrum up to {show(period / 2, 'length', 4)} "
+                "and repeat it beyond; use finer samples or a smaller grid",
+                SamplingWarning,
+                stacklevel=4,
+            )
+            return
