@@ -1,6 +1,7 @@
 from . import imaging as imaging
 from .lenses import fourier_lens as fourier_lens
 from .lenses import lens as lens
+from .planner import plan as plan
 from .propagation import angular_spectrum as angular_spectrum
 from .propagation import fraunhofer as fraunhofer
 from .propagation import fresnel as fresnel

@@ -62,7 +62,7 @@ def propagate(
         return field
     if not pixels:
         _warn_beyond_band(field, number(z), onto)
-    if _pitch_fits(field.grid, onto):
+    if pitch_fits(field.grid, onto):
         return field.replace(data=convolve(field.data, _linear(field, z, onto, pixels), onto.shape), grid=onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
 
@@ -78,7 +78,7 @@ def planes(
     each = [float(z) for z in distances]
     if not each:
         raise GeometryError("distances = []: give at least one, in metres")
-    if not _pitch_fits(field.grid, onto):
+    if not pitch_fits(field.grid, onto):
         yield from (propagate(field, z, onto, pixels=pixels) for z in each)
         return
     windows = [kernels.window(field.grid, onto, field.wavelength, z) for z in each]
@@ -101,7 +101,8 @@ def _distance(z: float | Tensor) -> float | Tensor:
     return z.to("cpu", torch.float64) if isinstance(z, Tensor) else float(z)
 
 
-def _pitch_fits(grid: Grid, onto: Grid) -> bool:
+def pitch_fits(grid: Grid, onto: Grid) -> bool:
+    """Whether one kernel carries samples of `grid` onto `onto`: the same pitch, any shift."""
     return all(abs(a / b - 1) <= 1e-12 * n for a, b, n in zip(onto.spacing, grid.spacing, onto.shape, strict=True))
 
 
@@ -221,7 +222,7 @@ def fresnel(field: Field, z: float | Tensor, onto: Grid | None = None, *, pixels
             SamplingWarning,
             stacklevel=2,
         )
-    if not _pitch_fits(field.grid, onto):
+    if not pitch_fits(field.grid, onto):
         carrier = phasor(torch.as_tensor(z / field.wavelength, dtype=torch.float64))
         return _by_matrices(field, z, onto, pixels).modulate(carrier)
     kernel = kernels.paraxial(field.grid, onto, field.wavelength, z, pixels)
@@ -266,7 +267,7 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
         kernel = kernels.windowed(*key, z, shape, pad > 1).dense().to(data.dtype, data.device)
     else:
         kernel = kernels.cached_window(*key, z, shape, pad > 1, data.dtype, data.device, batch)
-    if _pitch_fits(field.grid, onto):
+    if pitch_fits(field.grid, onto):
         size = min(onto.shape[0], shape[0]), min(onto.shape[1], shape[1])
         out = convolve(data, kernel, size)
         for dim in (0, 1):
@@ -354,7 +355,7 @@ def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = Non
             SamplingWarning,
             stacklevel=2,
         )
-    if not _pitch_fits(field.grid, onto):
+    if not pitch_fits(field.grid, onto):
         return _direct(field, z, onto)
     key = (field.grid, onto, field.wavelength)
     if isinstance(z, Tensor):
