@@ -1,22 +1,43 @@
-"""Compare the package with closed forms: ``python -m validation [-k TEXT]``; exits 1 if a comparison fails."""
+"""Compare the package with closed forms: ``python -m validation [-k TEXT] [--peers]``; exits 1 if one fails."""
 
 import argparse
 import sys
+from pathlib import Path
 
+from validation import peers
 from validation.case import page, run
 from validation.cases import CASES
 
+PAGE = Path(__file__).parents[1] / "docs/validation.md"
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the page; return 1 if a comparison fails."""
+    """Print the page, write it if it is whole, and return 1 if a comparison fails."""
     parser = argparse.ArgumentParser(prog="python -m validation", description="Compare the package with closed forms.")
-    parser.add_argument("-k", metavar="TEXT", default="", help="only the cases whose name contains TEXT")
-    wanted = parser.parse_args(arguments).k.lower()
-    cases = [case for case in CASES if wanted in case.name.lower()]
+    parser.add_argument(
+        "-k", metavar="TEXT", default="", help="only the cases whose name contains TEXT; writes nothing"
+    )
+    parser.add_argument("--peers", action="store_true", help="run the other packages that are installed, too")
+    options = parser.parse_args(arguments)
+    cases = [case for case in CASES if options.k.lower() in case.name.lower()]
     if not cases:
-        parser.error(f"no case is named like {wanted!r}; there are: {', '.join(case.name for case in CASES)}")
+        parser.error(f"no case is named like {options.k!r}; there are: {', '.join(case.name for case in CASES)}")
+    if options.peers:
+        absent = peers.absent()
+        if absent == peers.packages():
+            parser.error(f"none of the other packages is installed: pip install {' '.join(absent)}")
+        print(f"not installed, left out: {', '.join(absent) or 'none'}", file=sys.stderr)
+        made, compared = peers.made_by(), peers.compare(cases)
+    else:
+        made, compared = peers.read()
+    names = {case.name for case in cases}
     rows = run(cases)
-    print(page(cases, rows), end="")
+    text = page(cases, rows) + peers.section(made, [row for row in compared if row["case"] in names])
+    if not options.k:
+        PAGE.write_text(text, encoding="utf-8")
+        if options.peers:
+            peers.write(made, compared)
+    print(text, end="")
     return int(any(row.verdict != "pass" for row in rows))
 
 

@@ -9,7 +9,7 @@ import torch
 import fouroptics as fo
 from fouroptics.waves.transforms import fourier, square_pixels
 from validation.case import Case, Point, relative
-from validation.lenses import noise
+from validation.filters import noise
 
 
 def quadrature(order: int, turn: float, fill: float = 0.9) -> float:
@@ -43,7 +43,7 @@ CASES = (
         "integral of a plane wave over a square: F sinc(nu sqrt(F)), against the Gauss-Legendre nodes of slm.nodes",
         "remainder of n-point Gauss-Legendre (Abramowitz and Stegun, 25.4.30) for a turn of 2 pi nu across a pixel",
         tuple(
-            Point(f"{n} points, nu = 1/{part}", remainder(n, 1 / part), partial(quadrature, n, 1 / part))
+            Point(f"{n} points, nu = 1/{part}", remainder(n, 1 / part), partial(quadrature, n, 1 / part), "float64")
             for n, part in ((3, 4), (3, 8), (4, 4), (5, 2))
         ),
     ),
@@ -51,6 +51,6 @@ CASES = (
         "square pixels",
         "spectrum of squares: that of the pixel values times sinc(fy) sinc(fx)",
         "exact at the frequencies of the window; 1e-9 leaves float64 a thousandfold for rounding",
-        tuple(Point(f"{n} x {n} samples a pixel", 1e-9, partial(squares, n)) for n in (2, 3)),
+        tuple(Point(f"{n} x {n} samples a pixel", 1e-9, partial(squares, n), "complex128") for n in (2, 3)),
     ),
 )

@@ -13,8 +13,8 @@ from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
-from fouroptics.waves.lenses import fourier_lens
-from fouroptics.waves.transforms import fast_length, fft2, fourier, ifft2
+from fouroptics.waves.lenses import focal_grid, fourier_lens
+from fouroptics.waves.transforms import Kernel, convolve, fast_length, fourier, irfft2, rfft2
 
 
 def psf(pupil: Field, focal_length: float, onto: Grid | None = None) -> Tensor:
@@ -133,8 +133,8 @@ def incoherent(image: Tensor, grid: Grid, pupil: Field, focal_length: float) -> 
     spread = psf(pupil, focal_length, Grid((2 * ny - 1, 2 * nx - 1), grid.spacing))  # every difference of two samples
     _warn_if_coarse(grid, pupil, focal_length)
     unit = grid.cell / (shape[0] * shape[1]) / pupil.power()
-    kernel = (spread * unit[..., None, None]).to(pupil.data.dtype)
-    whole = ifft2(fft2(image.to(kernel), shape) * fft2(kernel, shape)).real
+    kernel = spread * unit[..., None, None]
+    whole = irfft2(rfft2(image.to(kernel), shape) * rfft2(kernel, shape), shape)
     lowest = image.detach().amin((-2, -1), keepdim=True).clamp_max(0)  # no mean with weights is lower: only rounding is
     return whole[..., ny - 1 : 2 * ny - 1, nx - 1 : 2 * nx - 1].clamp(min=lowest.to(whole))
 
@@ -192,6 +192,12 @@ def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = N
             f"the pupil has a wavelength of {show(pupil.wavelength, 'length')}, the field of "
             f"{show(u.wavelength, 'length')}; give the pupil the wavelength of the field"
         )
+    if onto is None and pupil.data.ndim == 2 and pupil.grid == focal_grid(u, f1):
+        # Both grids fit one FFT: two of them are a filter, and no sample has to be shifted but those of the pupil.
+        (ny, nx), shift = u.grid.shape, (-(u.grid.shape[0] // 2), -(u.grid.shape[1] // 2))
+        filter = (pupil.data * (-f1 / f2 / (ny * nx))).roll(shift, (-2, -1)).to(u.data)
+        data = convolve(u.data, Kernel(filter), u.grid.shape).flip((-2, -1))
+        return u.replace(data=data, grid=u.grid.inverted(f2 / f1))
     spectrum = fourier_lens(u, f1, pupil.grid)
     return fourier_lens(spectrum.modulate(pupil.data), f2, onto or u.grid.inverted(f2 / f1))
 

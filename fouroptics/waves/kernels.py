@@ -144,26 +144,29 @@ def window(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[int
     return sizes[0], sizes[1]
 
 
-def residual(fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor, limit: float, real: torch.dtype) -> Tensor:
+def residual(
+    fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor, arriving: float, real: torch.dtype
+) -> Tensor:
     """What the angular spectrum has beyond the paraxial one, ``exp(i kz z - ikz + i pi lambda z f^2)``, (ny, nx), cast.
 
-    Its turns are ``-z/lambda s^4/(2 (1 + cos)^2)`` for a direction sine s < 1. Light beyond `limit` fades out.
+    Its turns are ``-z/lambda s^4/(2 (1 + cos)^2)`` for a direction sine s < 1. Beyond `arriving`, the ``s^2`` of light
+    that passes the target by, they level off: what the finite response holds of it is not to be moved.
     """
     return torch.cat(
-        [_residual(rows, fx, wavelength, z, limit, real) for rows in fy[:, None].split(max(BLOCK // len(fx), 1))]
+        [_residual(rows, fx, wavelength, z, arriving, real) for rows in fy[:, None].split(max(BLOCK // len(fx), 1))]
     )
 
 
-def _residual(fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor, limit: float, real: torch.dtype) -> Tensor:
+def _residual(
+    fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor, arriving: float, real: torch.dtype
+) -> Tensor:
     s2 = (wavelength * fy) ** 2 + (wavelength * fx) ** 2
+    most = float(s2.max())
+    size = torch.ones_like(s2, dtype=real) if most <= 1 else _decay(s2, wavelength, z).to(real)
+    if most > arriving:
+        s2 = torch.where(s2 <= arriving, s2, arriving * (1 + torch.tanh(s2 / arriving - 1)))
     inside = s2.clamp_max(1)
     turns = (s2 - inside) / 2 - (inside / (1 + (1 - inside).sqrt())) ** 2 / 2
-    size = torch.ones_like(s2, dtype=real)
-    if float(s2.max()) > 1:
-        size = size * _decay(s2, wavelength, z).to(real)
-    if limit < 1:
-        fade = ((s2.sqrt() - limit) / ((1 - limit) / 2)).clamp(0, 1)
-        size = size * (torch.cos(math.pi / 2 * fade) ** 2).to(real)
     return torch.polar(size, 2 * math.pi * (turns * (z / wavelength) % 1).to(real))
 
 
@@ -188,7 +191,7 @@ def linear(
     y, x = (_line_spectrum(source, target, axis, wavelength, z, shape[axis], orders, pixels) for axis in (0, 1))
     y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
     fy, fx = (frequencies(n, d / orders)[: n // 2 + 1].abs() for n, d in zip(fine, source.spacing, strict=True))
-    rest = residual(fy, fx, wavelength, z, steepest_kept(source, target, wavelength, plain), real)
+    rest = residual(fy, fx, wavelength, z, sampling.arriving(source, target, plain), real)
     kernel = Kernel(rest, y, x)
     if orders == 1:
         return kernel
@@ -216,15 +219,8 @@ def parts(source: Grid, target: Grid, wavelength: float, z: float) -> int:
     angles = [
         sampling.span(source, target, axis) / math.hypot(z, sampling.span(source, target, axis)) for axis in (0, 1)
     ]
-    bands = max(s / sampling.steepest(d, wavelength) for s, d in zip(angles, source.spacing, strict=True))
+    bands = 1.3 * max(s / sampling.steepest(d, wavelength) for s, d in zip(angles, source.spacing, strict=True))
     return min(2 * math.ceil((bands - 1) / 2) + 1, 7)
-
-
-def steepest_kept(source: Grid, target: Grid, wavelength: float, z: float) -> float:
-    """Direction sine from which light passes the target by at steep angles; 1 where there is none."""
-    sines = sampling.reach(source, target, wavelength, z)
-    whole = all(s < sampling.steepest(d, wavelength) for s, d in zip(sines, source.spacing, strict=True))
-    return max(sines) if whole and max(sines) > 0.5 else 1.0
 
 
 @lru_cache(maxsize=8)
@@ -275,13 +271,12 @@ def cached_matrix(
 def spread(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> tuple[Grid, Kernel]:
     """Kernel of the residual alone and the grid, that of `source` with a margin, to put its result on."""
     plain = sampling.number(z)
-    ny, nx = (math.ceil(most) + 8 for most in margins(source, target, wavelength, plain))  # 8: what diffracts aside
+    ny, nx = (math.ceil(3 * most) + 8 for most in margins(source, target, wavelength, plain))  # and what diffracts
     onto = Grid((source.shape[0] + 2 * ny, source.shape[1] + 2 * nx), source.spacing, source.center)
     shape = fast_length(onto.shape[0]), fast_length(onto.shape[1])
     f = [frequencies(n, d) for n, d in zip(shape, source.spacing, strict=True)]
     half = [axis[: len(axis) // 2 + 1].abs() for axis in f]
-    limit = steepest_kept(source, target, wavelength, plain)
-    rest = residual(half[0], half[1], wavelength, z, limit, torch.float64)
+    rest = residual(half[0], half[1], wavelength, z, sampling.arriving(source, target, plain), torch.float64)
     y, x = (
         phasor(-axis * margin * d) / n for axis, margin, d, n in zip(f, (ny, nx), source.spacing, shape, strict=True)
     )

@@ -86,9 +86,14 @@ def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) ->
     if not (math.isfinite(scale) and scale > 0):
         raise GeometryError(f"focal_length = {focal_length!r}: must be finite and positive, in metres")
     grid = field.grid
-    if onto is None:
-        pitch = [scale / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
-        onto = Grid(grid.shape, (pitch[0], pitch[1]))
+    onto = onto or focal_grid(field, focal_length)
     warn_beyond_period(grid, onto, scale, "fourier_lens")
     data = fourier(field.data, grid, onto, scale)
     return field.replace(data=data * complex(0, -grid.cell / scale), grid=onto)
+
+
+def focal_grid(field: Field, focal_length: float) -> Grid:
+    """Grid of the back focal plane that fits one FFT: pitch ``lambda f / (n d)``, as many samples as the field."""
+    scale = field.wavelength * focal_length
+    pitch = [scale / (n * d) for n, d in zip(field.grid.shape, field.grid.spacing, strict=True)]
+    return Grid(field.grid.shape, (pitch[0], pitch[1]))

@@ -50,9 +50,9 @@ class Plan:
     error : float
         Estimated L2 error on the target, relative to the field there: the root of the summed squares of `terms`.
     terms : dict of str to float
-        ``wrap``: light that leaves a periodic window and comes round; ``cut``: light beyond the steepest that the samples
-        carry; ``kernel``: what a kernel of finite length adds to noise near the band's edge; ``edges``: steps between
-        samples; ``window``: the step where the grid ends before the field; ``rounding``.
+        ``wrap``: light that leaves a periodic window and comes round; ``cut``: a target beyond the steepest light that
+        the samples carry; ``kernel``: what a kernel of finite length does to noise near the edge of the band;
+        ``edges``: steps between samples; ``window``: the step where the grid ends before the field; ``rounding``.
     cost : Cost
         Transforms and memory.
     reason : str
@@ -147,8 +147,9 @@ class _View:
         spectrum = fft2(u[:, None], (1, length))[:, 0].abs().square().sum(0) * self.d**2  # energy a cycle/m
         self.f = frequencies(length, self.d)
         self.color = spectrum / max(float(spectrum.sum()), 1e-300)  # light by frequency
-        high = self.f.abs() > 0.35 / self.d
-        every = float((spectrum * self.f**2)[high].mean())  # a step of height a: |a / (2 pi f)|^2
+        # A step of height a has |a / (2 pi f)|^2; half a cell of grey takes a tenth of it at the end of the band.
+        steps, fd = spectrum * self.f**2, self.f.abs() * self.d
+        every = min(float(steps[(fd > 0.2) & (fd < 0.3)].mean()), 10 * float(steps[fd > 0.35].mean()))
         self.border = float(u[:, [0, -1]].abs().square().sum()) / (4 * math.pi**2)
         self.edges = max(every - self.border, 0.0)
         half = onto.extent[axis] / 2
@@ -174,12 +175,12 @@ class _View:
         """Squared error of steps whose spectrum is ``strength / f^2``, relative to the light that arrives.
 
         The sum over samples differs from the integral up to a step by ``kappa d^2`` of the slope of the wave there,
-        ``kappa = c (1 - c)/2 - 1/24`` where a part c of the cell is covered: 0.056 on average, 1/24 on a border.
-        Beyond the band the light of the step is missing.
+        ``kappa = c (1 - c)/2 - 1/24`` where a part c of the cell is covered, from -1/24 to 1/12; 0.075 allows for the
+        part of the step's light that grey cells hide. Beyond the band the light of the step is missing.
         """
         band = 0.5 / self.d
         f = torch.linspace(0, band, 257, dtype=torch.float64)[1:]
-        inside = (0.056 * (2 * math.pi * self.d) ** 2 * f) ** 2
+        inside = (0.075 * (2 * math.pi * self.d) ** 2 * f) ** 2
         beyond = torch.logspace(math.log10(band), math.log10(1 / self.wavelength), 513, dtype=torch.float64)[1:-1]
         beyond = beyond[beyond > band]
         total = 0.0
@@ -246,7 +247,7 @@ def _reason(
     """One sentence: why this method, and what limits it."""
     way = {
         "periodic": f"hardly any light leaves the grid over {show(z, 'length', 4)}, so its own window will do",
-        "convolution": f"a convolution without period, for {wrap:.1e} of the light would come round in a smaller window",
+        "convolution": f"a convolution without period, for a smaller window would wrap light of {wrap:.1e} of the field",
         "matrices": "the target has another pitch, so each axis takes a matrix product",
     }[method]
     if method == "convolution" and onto != field.grid:
@@ -258,12 +259,10 @@ def _reason(
     remedy = {
         "cut": "the samples carry no light that steep: use finer ones",
         "kernel": "noise up to the edge of the band: use finer samples of the same field",
-        "edges": f"steps between samples: use samples of {show(finer, 'length', 2)}, or pixels=True if each sample is a "
+        "edges": f"steps between samples: use samples of {show(finer, 'length', 2)}, or pixels=True if each is a "
         "uniform cell",
         "window": "the field is cut where its grid ends: use a larger grid, or pixels=True if it ends there in truth",
         "rounding": "use complex128",
         "wrap": "use a larger grid",
     }[worst]
-    return (
-        f"{way}; expected error {error:.1e}, above the tolerance of {tolerance:.1e}, most of it from {worst}: {remedy}"
-    )
+    return f"{way}; expected error {error:.1e}, not {tolerance:.1e}, most of it from {worst}: {remedy}"

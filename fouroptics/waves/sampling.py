@@ -39,6 +39,11 @@ def reach(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[floa
     return sines[0], sines[1]
 
 
+def arriving(source: Grid, target: Grid, z: float) -> float:
+    """Squared direction sine of the steepest light that lands on `target`, whatever the samples carry."""
+    return sum(s**2 / (s**2 + z**2) for s in (span(source, target, 0), span(source, target, 1)))
+
+
 def paraxial_excess(sines: tuple[float, float], z: float) -> tuple[float, float]:
     """How much farther (y, x) than the paraxial ``z s`` light of these direction sines walks, in metres."""
     cosine = math.sqrt(max(1 - sines[0] ** 2 - sines[1] ** 2, 1e-4))

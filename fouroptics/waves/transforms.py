@@ -50,6 +50,16 @@ def ifft2(data: Tensor) -> Tensor:
     return torch.fft.ifft2(data, norm="forward")
 
 
+def rfft2(data: Tensor, shape: tuple[int, int]) -> Tensor:
+    """`fft2` of real data: half of the spectrum, (..., ny, nx//2 + 1)."""
+    return torch.fft.rfft2(data, s=shape)
+
+
+def irfft2(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
+    """`ifft2` of such a half spectrum, real (..., ny, nx)."""
+    return torch.fft.irfft2(spectrum, s=shape, norm="forward")
+
+
 @dataclass(frozen=True)
 class Kernel:
     """Spectrum of a convolution, in FFT order, with the factor 1/(ny nx) of the transforms.
@@ -185,8 +195,9 @@ def filtered(spectrum: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
 def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = -1) -> Tensor:
     """Fourier sum ``U(X) = sum_x u(x) exp(sign 2 pi i x X / scale)`` from one grid onto any other.
 
-    Each axis takes an FFT where the two pitches fit one (``scale/(d D)`` a whole number) and a matrix product where
-    that is cheaper or the only way. Phases are built in float64.
+    Each axis takes what costs least: an FFT where the two pitches fit one (``scale/(d D)`` a whole number), a matrix
+    product where the axis is short, else the chirp-z transform (L. I. Bluestein, IEEE Trans. Audio Electroacoust. 18,
+    451, 1970). Phases are built in float64.
 
     Parameters
     ----------
@@ -232,14 +243,23 @@ Line = tuple[int, float, float]
 def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float, sign: int) -> Tensor:
     n, m = line[0], onto[0]
     length = scale / (line[1] * onto[1])
-    whole = round(length)
-    # An FFT needs the pitches to fit. Its 5 L log2 L flops run about 8 times slower than the 8 n m of a matrix product.
+    whole, padded = round(length), fast_length(n + m - 1)
+    # An FFT needs the pitches to fit. Its 5 L log2 L flops run about 8 times slower than the 8 n m of a matrix product;
+    # a chirp-z transform takes two of them and four products.
     fits = whole >= n and abs(length - whole) < 1e-12 * length
-    if not fits or n * m < 5 * whole * math.log2(max(whole, 2)):
+    costs = {"matrix": n * m, "chirp": 20 * padded * math.log2(max(padded, 2))}
+    if fits:
+        costs["fft"] = 5 * whole * math.log2(max(whole, 2))
+    cheapest = min(costs, key=lambda way: costs[way])
+    view = (-1,) if dim == -1 else (-1, 1)
+    if cheapest == "matrix":
         matrix = _matrix(line, onto, scale, sign, data.dtype, data.device)
         return data @ matrix.T if dim == -1 else matrix @ data
+    if cheapest == "chirp":
+        before, middle, after = _chirps(line, onto, scale, sign, padded, data.dtype, data.device)
+        product = torch.fft.fft(data * before.view(view), n=padded, dim=dim) * middle.view(view)
+        return torch.fft.ifft(product, dim=dim, norm="forward").narrow(dim, 0, m) * after.view(view)
     before, after = _ramps(line, onto, whole, sign, data.dtype, data.device)
-    view = (-1,) if dim == -1 else (-1, 1)
     transform = torch.fft.fft if sign < 0 else torch.fft.ifft
     norm = "backward" if sign < 0 else "forward"
     out = transform(data * before.view(view), n=whole, dim=dim, norm=norm)
@@ -252,6 +272,23 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
 def _matrix(line: Line, onto: Line, scale: float, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     x, big_x = ((torch.arange(n, dtype=torch.float64) - n // 2) * d + c for n, d, c in (line, onto))
     return phasor(sign * big_x[:, None] * x / scale).to(device, dtype)
+
+
+@lru_cache(maxsize=64)
+def _chirps(
+    line: Line, onto: Line, scale: float, sign: int, padded: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of the chirp-z transform: ``i j = (i^2 + j^2 - (j - i)^2)/2`` turns the sum into a convolution."""
+    (n, d, c), (m, big_d, big_c) = line, onto
+    turn = sign * d * big_d / scale / 2
+    i, j = torch.arange(n, dtype=torch.float64), torch.arange(m, dtype=torch.float64)
+    x, big_x = c - n // 2 * d, big_c - m // 2 * big_d  # where the lines start
+    before = phasor(turn * i**2 + sign * big_x / scale * d * i)
+    after = phasor(turn * j**2 + sign * x / scale * (big_x + big_d * j))
+    index = torch.arange(padded, dtype=torch.float64)
+    index = torch.where(index < m, index, index - padded)
+    middle = torch.fft.fft(phasor(-turn * index**2)) / padded
+    return before.to(device, dtype), middle.to(device, dtype), after.to(device, dtype)
 
 
 @lru_cache(maxsize=64)
