@@ -7,7 +7,7 @@ PY := .venv/bin/python
 INSTALL := $(PY) -m pip install -c constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format lint types docs validate results clean
+.PHONY: help demo test check format lint types docs validate bench results clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ validate: .venv/.ready  ## compare with exact solutions; writes docs/validation.
 	$(PY) -m validation $(ARGS) > docs/validation.txt.new
 	mv docs/validation.txt.new docs/validation.txt
 	@cat docs/validation.txt
+
+bench: .venv/.ready  ## time it beside other packages; writes docs/results
+	$(PY) -m benchmarks $(ARGS)
 
 results: demo  ## run the demo and put its table and figures into the pages
 	$(PY) docs/collect.py runs/demo

@@ -262,8 +262,8 @@ def test_simulate_refuses(lab: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.h5").write_bytes((lab / "tiled.h5").read_bytes()[:-9])
     for words, says in (
         ((bench, "--image", tmp_path / "none.png"), "none.png: is not there"),
-        ((bench, "--image", bench), "bench.toml: cannot be read as an image"),
-        ((bench, "--image", tmp_path / "cut.png"), "cut.png: cannot be read as an image"),
+        ((bench, "--image", bench), "bench.toml: cannot be read as a picture"),
+        ((bench, "--image", tmp_path / "cut.png"), "cut.png: cannot be read as a picture"),
         ((bench, "--image", tmp_path / "dark.png"), "give a brighter image"),
         ((bench, "--image", photo, "--masks", tmp_path / "cut.h5"), "cut.h5: F-FILE"),
         ((tmp_path / "wide.toml", "--image", photo, "--masks", lab / "tiled.h5"), "a panel with shape"),

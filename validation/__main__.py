@@ -19,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--peers", action="store_true", help="run the other packages that are installed, too")
     options = parser.parse_args(arguments)
-    cases = [case for case in CASES if options.k.lower() in case.name.lower()]
+    wanted = options.k.lower()
+    cases = [case for case in CASES if wanted in case.name.lower()]
     if not cases:
         parser.error(f"no case is named like {options.k!r}; there are: {', '.join(case.name for case in CASES)}")
     if options.peers:
@@ -27,13 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
         if absent == peers.packages():
             parser.error(f"none of the other packages is installed: pip install {' '.join(absent)}")
         print(f"not installed, left out: {', '.join(absent) or 'none'}", file=sys.stderr)
-        made, compared = peers.made_by(), peers.compare(cases)
+        made, compared = peers.made_by(), peers.compare(wanted)
     else:
         made, compared = peers.read()
-    names = {case.name for case in cases}
     rows = run(cases)
-    text = page(cases, rows) + peers.section(made, [row for row in compared if row["case"] in names])
-    if not options.k:
+    text = page(cases, rows) + peers.section(made, [row for row in compared if wanted in row["case"]])
+    if not wanted:
         PAGE.write_text(text, encoding="utf-8")
         if options.peers:
             peers.write(made, compared)

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor
 
 import fouroptics as fo
-from validation.case import DOUBLE, SINGLE, Case, Setting, dtype_name, shown, table
+from fouroptics.units import show
+from validation import edges, exact, space
+from validation.case import DOUBLE, SINGLE, Setting, dtype_name, shown, table
 
 RESULTS = Path(__file__).parents[1] / "docs/results/validation_peers.csv"
 COLUMNS: tuple[str, ...] = ("case", "setting", "solver", "version", "dtype", "error", "warned")
@@ -144,37 +146,41 @@ SOLVERS = (
 )
 
 
-def shared(case: Case) -> list[Setting]:
-    """Settings of a case that other packages can run: free space, from a grid onto the same."""
-    settings = [item for item in case.points if isinstance(item, Setting)]
-    return [item for item in settings if item.onto is None and item.by is None and not item.ours_only]
+#: What is compared: free space from a square grid onto itself.
+COMPARED: dict[str, tuple[Setting, ...]] = {
+    "beam, exact": tuple(
+        space.follow(f"z = {show(z, 'length')}", space.BOTH, (exact.beam, space.WAIST), z)
+        for z in (0.01, 0.05, 0.1, 0.3, 1.0, 3.0)
+    ),
+    "tilted beam": space.TILTED[:1],
+    "square": edges.SQUARE,
+}
 
 
-def in_phase(result: Tensor, exact: Tensor) -> Tensor:
+def in_phase(result: Tensor, there: Tensor) -> Tensor:
     """Result with the constant phase that brings it closest to the closed form: some packages drop the carrier."""
     result = result.to(DOUBLE)
-    return result * torch.exp(-1j * (exact.conj() * result).sum().angle())
+    return result * torch.exp(-1j * (there.conj() * result).sum().angle())
 
 
 def measure(setting: Setting, solver: Solver) -> tuple[str, str]:
     """Error of a propagation, and whether the package warned of it."""
-    exact, sent = setting.exact(), setting.field(solver.dtype)
+    there, sent = setting.exact(), setting.field(solver.dtype)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = solver.run(sent, setting.z) if solver.run else setting.result(solver.dtype)
     warned = any(issubclass(warning.category, UserWarning) for warning in caught)
-    return f"{setting.error(in_phase(result, exact), exact):.1e}", "yes" if warned else "no"
+    return f"{setting.error(in_phase(result, there), there):.1e}", "yes" if warned else "no"
 
 
-def compare(cases: Iterable[Case]) -> list[dict[str, str]]:
-    """Run every installed solver on every setting that they share, in the order of the page."""
-    rows = []
-    missing = absent()
-    installed = [solver for solver in SOLVERS if solver.package not in missing]
-    for case in cases:
-        for setting, solver in itertools.product(shared(case), installed):
-            what = (case.name, setting.label, solver.name, version(solver.package), dtype_name(solver.dtype))
-            rows.append(dict(zip(COLUMNS, (*what, *measure(setting, solver)), strict=True)))
+def compare(text: str = "") -> list[dict[str, str]]:
+    """Run every installed solver on all that is compared, or on that whose name contains `text`."""
+    rows, missing = [], absent()
+    for case in (name for name in COMPARED if text in name):
+        for setting, solver in itertools.product(COMPARED[case], SOLVERS):
+            if solver.package not in missing:
+                what = (case, setting.label, solver.name, version(solver.package), dtype_name(solver.dtype))
+                rows.append(dict(zip(COLUMNS, (*what, *measure(setting, solver)), strict=True)))
     return rows
 
 

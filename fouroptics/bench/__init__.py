@@ -1,7 +1,7 @@
 """How it is put together.
 
 ========  ===================================================================
-elements  free space, lens, lens transform, mask, as Modules
+elements  aberrations; free space, lens, aperture, mask, as Modules
 bench     Bench: any sequence, with a look inside anywhere
 settings  the bench file: its sections and keys
 display   the input display: beam, coding, the spectrum of a pixel

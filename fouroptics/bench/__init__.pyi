@@ -1,9 +1,12 @@
 from . import readout as readout
 from .bench import Bench as Bench
 from .bench import Section as Section
+from .elements import Aberration as Aberration
+from .elements import Aperture as Aperture
 from .elements import FourierLens as FourierLens
 from .elements import FreeSpace as FreeSpace
 from .elements import Lens as Lens
 from .elements import Mask as Mask
+from .elements import aberrate as aberrate
 from .fourf import FourF as FourF
 from .settings import FourFConfig as FourFConfig

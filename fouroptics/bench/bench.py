@@ -15,6 +15,7 @@ from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
 from fouroptics.waves.propagation import angular_spectrum, propagate
+from fouroptics.waves.propagation import planes as planes_behind
 from fouroptics.waves.transforms import fast_length
 
 Place = float | Callable[[float], float] | None
@@ -161,9 +162,10 @@ class Bench(nn.Module):
             inside = [place for place in todo if isinstance(element, FreeSpace) and place < z + element.length - 1e-9]
             if isinstance(element, FreeSpace) and inside:
                 wide = _widened(before, element.onto)
-                for place in inside:
-                    there = propagate(wide, place - z) if pad > 1 else angular_spectrum(wide, place - z, pad=1)
-                    cuts.append(_cut(there, place, x))
+                ways = [place - z for place in inside]
+                periodic = (angular_spectrum(wide, way, pad=1) for way in ways)
+                fields = planes_behind(wide, ways) if pad > 1 else periodic
+                cuts += [_cut(there, place, x) for there, place in zip(fields, inside, strict=True)]
             elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
                 inside, cuts = todo[:1], [*cuts, _cut(before, z, x)]
             todo = todo[len(inside) :]

@@ -9,7 +9,7 @@ from fouroptics.bench.settings import FourFConfig
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
-from fouroptics.light.sources import axes
+from fouroptics.light.sources import axes, modulation
 from fouroptics.units import show
 from fouroptics.waves.transforms import square_pixels
 
@@ -50,16 +50,8 @@ def encode(config: FourFConfig, light: Tensor | Field) -> Field:
         return light
     if tuple(light.shape[-2:]) != grid.shape:
         raise GeometryError(f"images {tuple(light.shape)} do not end in the shape of the display, {grid.shape}")
-    if light.is_complex() or not bool(((light >= 0) & (light <= 1)).all()):
-        raise GeometryError("image values must be real, in [0, 1]; scale the image, or give a Field for signed input")
-    grey = light if light.dtype in (torch.float32, torch.float64) else light.float()
-    coding = config.input.coding
-    if coding == "intensity":
-        coded = grey.sqrt()
-    elif coding == "phase":
-        coded = torch.polar(torch.ones_like(grey), math.pi * grey)
-    else:
-        coded = grey if coding == "amplitude" else (grey >= 0.5).to(grey.dtype)
+    grey = light if light.is_floating_point() or light.is_complex() else light.float()
+    coded = modulation(grey, config.input.coding)
     return Field(coded * illumination(config).to(grey), grid, wavelength)
 
 

@@ -8,6 +8,7 @@ maskset   MaskSet: frozen arrays and plain metadata; no torch
 schema    the layout of the file; no torch
 bundle    the HDF5 file: save, load, verify; no torch
 checks    what is right in such a file; no torch
+hologram  phase masks for an intensity in the far field
 export    frames and kernels as files beside it; no torch
 ========  ===================================================================
 """

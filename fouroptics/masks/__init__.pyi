@@ -1,5 +1,6 @@
 from . import bundle as bundle
 from . import encoding as encoding
+from . import hologram as hologram
 from .compiler import from_kernels as from_kernels
 from .compiler import transfer as transfer
 from .layout import Layout as Layout

@@ -12,11 +12,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from fouroptics.bench.fourf import FourF, PanelFrames
 from fouroptics.errors import FourOpticsError, GeometryError
+from fouroptics.light.sources import picture
 from fouroptics.masks.compiler import warn_if_foreign
 from fouroptics.masks.maskset import MaskSet
 from fouroptics.show import plot
@@ -92,9 +93,9 @@ class Frames:
 
 
 def read_image(path: str | Path, shape: tuple[int, int], say: Callable[[str], Any] = str) -> Tensor:
-    """Grey values (height, width) in [0, 1] of a PNG or JPG, averaged over the pixels of a display.
+    """Grey values (height, width) in [0, 1] of a picture, averaged over the pixels of a display.
 
-    Colours become luminance, what is transparent becomes dark, and the grey value is taken as it is (no gamma).
+    See `picture` for what becomes of colours and depth.
 
     Parameters
     ----------
@@ -107,20 +108,10 @@ def read_image(path: str | Path, shape: tuple[int, int], say: Callable[[str], An
 
     Raises
     ------
-    FourOpticsError
-        If the file is missing or is no such image.
+    GeometryError
+        If the file is missing or is no picture.
     """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            picture = ImageOps.exif_transpose(file)
-    except FileNotFoundError:
-        raise FourOpticsError(f"{path}: is not there; check the path of the image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FourOpticsError(f"{path}: cannot be read as an image ({error}); give a PNG or JPG") from None
-    if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture.convert("RGBA"))
-    deep = picture.mode.startswith("I")  # 16 bit, which convert("L") would clip
-    grey = np.asarray(picture.convert("I" if deep else "L"), np.float32) / np.float32(65535 if deep else 255)
+    grey = picture(path).numpy()
     averaged = Image.fromarray(grey).resize((shape[1], shape[0]), Image.Resampling.BOX)
     (height, width), stretch = grey.shape, shape[0] * grey.shape[1] / (shape[1] * grey.shape[0])
     aspect = "" if abs(stretch - 1) < 0.01 else f", stretched by {stretch:.3g} in y"
