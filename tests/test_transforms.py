@@ -1,12 +1,16 @@
-"""Fourier sums: the FFT path, the matrix path and brute force agree."""
+"""Fourier sums and convolutions: every path, at every size, is the sum as it is defined."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fouroptics.light.grid import Grid
-from fouroptics.waves import transforms
-from fouroptics.waves.transforms import fast_length, fft2, fourier, ifft2, square_pixels
+from fouroptics.waves import blocked, transforms
+from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft2, filtered, fourier, ifft2, spectrum
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.complex128) -> torch.Tensor:
@@ -37,22 +41,33 @@ MATRIX = {
     "longer than the period": (Grid((9, 7), (1.0, 1.0)), Grid((31, 40), (0.13, 0.171))),
     "one point": (Grid((64, 64), (1.0, 1.0)), Grid((1, 1), (1 / 64, 1 / 64))),
 }
+CHIRP = {
+    "long": (Grid((512, 601), (1.0, 1.0)), Grid((500, 512), (0.3 / 512, 0.1 / 512))),
+    "long and shifted": (
+        Grid((600, 512), (1.0, 2.0), (5.0, 0.1)),
+        Grid((512, 451), (0.3 / 512, 0.11 / 512), (0.2, -9)),
+    ),
+}
+PATHS = {"fft": ("_ramps", FFT), "matrix": ("_matrix", MATRIX), "chirp": ("_chirps", CHIRP)}
+CASES = {name: (path, *grids) for path, (_, cases) in PATHS.items() for name, grids in cases.items()}
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-@pytest.mark.parametrize(("name", "path"), [*((n, "fft") for n in FFT), *((n, "matrix") for n in MATRIX)])
-def test_both_paths_are_the_sum(name: str, path: str, sign: int, monkeypatch: pytest.MonkeyPatch):
-    """float64, 1e-12 of the largest value: rounding of a sum of 64 x 64."""
+@pytest.mark.parametrize("name", CASES)
+def test_every_path_is_the_sum(name: str, sign: int, monkeypatch: pytest.MonkeyPatch):
+    """float64, 1e-12 of the largest value: rounding of a sum of 64 x 64; chirps of 1e5 turns lose more: 1e-11."""
 
     def forbidden(*_: object) -> None:
-        raise AssertionError("the other path was taken")
+        raise AssertionError("another path was taken")
 
-    monkeypatch.setattr(transforms, {"fft": "_matrix", "matrix": "_ramps"}[path], forbidden)
-    source, target = (FFT | MATRIX)[name]
+    path, source, target = CASES[name]
+    for other, (factors, _) in PATHS.items():
+        if other != path:
+            monkeypatch.setattr(transforms, factors, forbidden)
     data = noise(*source.shape)
     expected = brute(data, source, target, 1.0, sign)
     error = (fourier(data, source, target, 1.0, sign) - expected).abs().max() / expected.abs().max()
-    assert float(error) < 1e-12
+    assert float(error) < (1e-11 if path == "chirp" else 1e-12)
 
 
 def test_the_scale_is_that_of_a_lens():
@@ -66,18 +81,18 @@ def test_the_scale_is_that_of_a_lens():
     )
 
 
-@pytest.mark.parametrize("name", ["odd", "zoomed", "wraps"])
+@pytest.mark.parametrize("name", ["odd", "zoomed", "wraps", "long"])
 def test_batches_are_transformed_one_by_one(name: str):
-    source, target = (FFT | MATRIX)[name]
+    _, source, target = CASES[name]
     data = noise(2, 3, *source.shape)
     whole = fourier(data, source, target, 1.0)
     torch.testing.assert_close(whole[1, 2], fourier(data[1, 2], source, target, 1.0), rtol=1e-12, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["odd", "zoomed", "shifted"])
+@pytest.mark.parametrize("name", ["odd", "zoomed", "shifted", "long and shifted"])
 def test_single_precision_has_its_phases_from_float64(name: str):
     """complex64 is off by some float32 steps (6e-8) of the sum, whatever the shift."""
-    source, target = (FFT | MATRIX)[name]
+    _, source, target = CASES[name]
     data = noise(*source.shape)
     exact, single = (fourier(d, source, target, 1.0) for d in (data, data.to(torch.complex64)))
     assert single.dtype == torch.complex64
@@ -91,16 +106,15 @@ def test_there_and_back_is_the_number_of_samples():
     torch.testing.assert_close(back / (63 * 75), data, rtol=1e-11, atol=1e-12)
 
 
-def test_gradients_pass_both_paths():
-    for source, target in (
-        (Grid((32, 32), (1.0, 1.0)), Grid((40, 32), (1 / 32, 1 / 32))),
-        (Grid((3, 4), (1.0, 1.0)), Grid((2, 3), (0.1, 0.1))),
-    ):
-        data = noise(*source.shape).requires_grad_()
-        weight = noise(*target.shape)
-        (fourier(data, source, target, 1.0) * weight).sum().real.backward()
-        expected = fourier(weight, target, source, 1.0)  # the transpose is the transform back with the same sign
-        torch.testing.assert_close(data.grad, expected.conj().resolve_conj())
+@pytest.mark.parametrize("name", ["odd", "zoomed", "wraps", "long and shifted"])
+def test_gradients_pass_every_path(name: str):
+    """The transpose is the transform back with the same sign; 1e-11: rounding of chirps of 1e5 turns."""
+    _, source, target = CASES[name]
+    data, weight = noise(*source.shape).requires_grad_(), noise(*target.shape)
+    (fourier(data, source, target, 1.0) * weight).sum().real.backward()
+    assert data.grad is not None
+    expected = fourier(weight, target, source, 1.0).conj()
+    assert float((data.grad - expected).norm() / expected.norm()) < 1e-11
 
 
 def test_fft2_and_ifft2_are_unscaled():
@@ -126,12 +140,147 @@ def test_square_pixels_have_a_sinc_spectrum(shape: tuple[int, int], n: int):
     data = noise(2, *shape)
     fine = Grid((2 * n * shape[0], 2 * n * shape[1]), (1 / n, 1 / n))
     at = Grid((2 * n * shape[0] - 1, 2 * n * shape[1] - 1), (1 / (2 * shape[0]), 1 / (2 * shape[1])))
-    spectrum = fourier(square_pixels(data, n), fine, at, 1.0) / n**2
+    spectrum = fourier(transforms.square_pixels(data, n), fine, at, 1.0) / n**2
     fy, fx = (torch.from_numpy(np.sinc(axis)) for axis in at.coordinates())
     expected = fourier(data, Grid(shape, (1.0, 1.0)), at, 1.0) * fy[:, None] * fx
     torch.testing.assert_close(spectrum, expected, rtol=0, atol=1e-11)
 
 
 def test_square_pixels_of_a_real_image_are_real():
-    fine = square_pixels(noise(5, 6).real.to(torch.complex128), 3)
+    fine = transforms.square_pixels(noise(5, 6).real.to(torch.complex128), 3)
     assert float(fine.imag.abs().max() / fine.real.abs().max()) < 1e-12
+
+
+# ---- convolution -----------------------------------------------------------------------------------------------------
+
+
+FORMS = ("dense", "even", "factored")
+
+
+def kernel_of(shape: tuple[int, int], form: str, dtype: torch.dtype = torch.complex128) -> Kernel:
+    """Noise as a kernel of each form."""
+    (height, width), quadrant = shape, (shape[0] // 2 + 1, shape[1] // 2 + 1)
+    if form == "dense":
+        return Kernel(noise(*shape, dtype=dtype))
+    if form == "even":
+        return Kernel(noise(*quadrant, dtype=dtype), even=shape)
+    return Kernel(noise(*quadrant, dtype=dtype), noise(height, dtype=dtype), noise(width, dtype=dtype))
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> dict[str, Any]:
+    """Any period about the size of a block, any part of it before and after, any batch."""
+    period = draw(st.tuples(st.integers(1, 150), st.integers(1, 150)))
+    some = [st.tuples(*(st.integers(1, n) for n in period)) for _ in range(2)]
+    return {
+        "period": period,
+        "size": draw(some[0]),
+        "out": draw(some[1]),
+        "batch": draw(st.sampled_from([(), (1,), (3,), (2, 2)])),
+        "form": draw(st.sampled_from(FORMS)),
+        "inverse": draw(st.sampled_from([(False, True), (True, False), (False, False)])),  # turned: the last
+        "threads": draw(st.sampled_from([1, 2, 5])),
+    }
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(convolutions())
+def test_the_blocked_form_is_the_plain_one(case: dict[str, Any]):
+    """float64, 1e-12: rounding of two transforms of at most 150 x 150."""
+    kernel, data = kernel_of(case["period"], case["form"]), noise(*case["batch"], *case["size"])
+    expected = transforms._plain(data, kernel, case["out"], case["inverse"])
+    factors = transforms._arrays(kernel)
+    done = torch.from_numpy(blocked.convolve(data.numpy(), factors, case["out"], case["inverse"], case["threads"]))
+    assert done.shape == expected.shape
+    assert float((done - expected).norm()) <= 1e-12 * float(expected.norm())
+    if case["inverse"] == (False, True):
+        half = blocked.spectrum(data.numpy(), case["period"], case["threads"])
+        torch.testing.assert_close(torch.from_numpy(half), fft2(data, case["period"]), rtol=1e-11, atol=1e-10)
+        done = torch.from_numpy(blocked.filtered(half, factors, case["out"], case["threads"]))
+        assert float((done - expected).norm()) <= 1e-12 * float(expected.norm())
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_a_convolution_is_the_sum_over_the_period(kind: str):
+    """Against the definition, so that the two forms are not wrong together; float64."""
+    kernel, data, (ny, nx) = kernel_of((5, 6), kind), noise(3, 4), (5, 6)
+    response = ifft2(kernel.dense().rest)
+    expected = torch.zeros(4, 6, dtype=torch.complex128)
+    for i in range(3):
+        for j in range(4):
+            expected += data[i, j] * response.roll((i, j), (0, 1))[:4, :6]
+    assert kernel.shape == (ny, nx)
+    torch.testing.assert_close(convolve(data, kernel, (4, 6)), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.fixture(params=["blocked", "plain"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(transforms, "BLOCKED", 1 if request.param == "blocked" else 2**60)
+    return request.param
+
+
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("period", [(2, 3), (3, 4)])
+def test_first_and_second_gradients_of_a_convolution(period: tuple[int, int], kind: str):
+    kernel = kernel_of(period, kind)
+    data = noise(2, 2, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda u: convolve(u, kernel, (2, 2)), data)
+    assert torch.autograd.gradgradcheck(lambda u: convolve(u, kernel, (2, 2)), data, fast_mode=True)
+
+
+@pytest.mark.usefixtures("form")
+def test_gradients_of_a_dense_kernel():
+    rest, data = noise(3, 2).requires_grad_(), noise(2, 1, 2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda u, r: convolve(u, Kernel(r), (2, 2)), (data, rest))
+    assert torch.autograd.gradgradcheck(lambda u, r: convolve(u, Kernel(r), (2, 2)), (data, rest), fast_mode=True)
+    assert torch.autograd.gradcheck(lambda u, r: filtered(spectrum(u, (3, 2)), Kernel(r), (2, 2)), (data, rest))
+
+
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize("kind", FORMS)
+def test_the_operator_keeps_the_rules_of_torch(kind: str, monkeypatch: pytest.MonkeyPatch):
+    """Schema, shapes without data, autograd and what torch.compile asks of an operator."""
+    operator, seen = transforms._convolution, []
+    monkeypatch.setattr(transforms, "_convolution", lambda *arguments: seen.append(arguments) or operator(*arguments))
+    convolve(noise(2, 4, 3).requires_grad_(), kernel_of((6, 5), kind), (3, 5))
+    torch.library.opcheck(operator, seen[0])
+
+
+def test_large_windows_take_the_blocked_form_and_small_ones_do_not(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    original = blocked.convolve
+    monkeypatch.setattr(blocked, "convolve", lambda *some: seen.append(some[0].shape) or original(*some))
+    large, small = kernel_of((1024, 512), "factored"), kernel_of((512, 512), "factored")
+    single = noise(2, 100, 100, dtype=torch.complex64)
+    for kernel, data in ((large, single[0]), (small, single[0]), (small, single)):
+        convolve(data, kernel.to(data.dtype, data.device, data.shape[:-2].numel()), (100, 100))
+    assert seen == [(100, 100), (2, 100, 100)]  # the same number of samples in one window or in two
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("shape", [(8, 6), (7, 5), (1, 2)])
+def test_a_kernel_has_the_form_that_its_device_and_size_want(shape: tuple[int, int], kind: str):
+    kernel, cpu = kernel_of(shape, kind), torch.device("cpu")
+    large, small = (kernel.to(torch.complex64, cpu, batch) for batch in (2**20, 1))
+    assert large.rest.shape == kernel.rest.shape
+    assert large.rest.dtype == small.rest.dtype == torch.complex64
+    assert kernel.shape == large.shape == small.shape == small.rest.shape == shape
+    torch.testing.assert_close(large.dense().rest, small.rest, rtol=1e-5, atol=1e-5)  # float32
+    if kind != "dense":
+        whole = (
+            small.rest / kernel.y[:, None] / kernel.x if kernel.y is not None and kernel.x is not None else small.rest
+        )
+        torch.testing.assert_close(whole, whole.roll((-1, -1), (0, 1)).flip((0, 1)), rtol=1e-4, atol=1e-4)  # f as -f
+
+
+@pytest.mark.usefixtures("form")
+def test_a_conjugate_view_is_convolved_as_what_it_shows():
+    """torch keeps conj() as a flag, which numpy cannot see."""
+    data, kernel = noise(3, 4), kernel_of((5, 6), "dense")
+    torch.testing.assert_close(convolve(data.conj(), kernel, (5, 6)), convolve(data.conj().clone(), kernel, (5, 6)))
+    torch.testing.assert_close(spectrum(data.conj(), (5, 6)), fft2(data.conj(), (5, 6)))
+    wide = noise(6, 8)
+    torch.testing.assert_close(
+        convolve(wide[::2, ::2], kernel, (5, 6)), convolve(wide[::2, ::2].clone(), kernel, (5, 6))
+    )

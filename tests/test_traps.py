@@ -129,7 +129,7 @@ def test_no_warning_is_given_where_the_result_is_right(method: Any, z: float):
 def test_the_choice_is_as_good_as_what_it_chose_from(z: float):
     """LightPipes 2.1.5, Propagate: Fresnel where Forvard is exact, Forvard where it is off by three times the field."""
     chosen, *forced = (relative(silent(method, beam(), z)[0], beam(z).data) for method in METHODS)
-    assert chosen < min(forced) + 1e-9
+    assert chosen < min(forced) + 1e-8  # far below any of the errors that count
 
 
 @pytest.mark.parametrize("z", DISTANCES)
@@ -265,41 +265,16 @@ def test_intensity_is_the_square():
 WORDS = {"panel.name", "panel.verified", "panel.source", "camera.name", "readout.kind", "model"}
 #: Another value for every other key of the bench file.
 CHANGES: dict[str, Any] = {
-    "light.wavelength": 600 * nm,
-    "light.power": 2e-3,
-    "light.beam_radius": 10 * mm,
-    "input.shape": (8, 7),
-    "input.pitch": 240 * um,
-    "input.coding": "phase",
-    "input.pixel": "point",
-    "lens1.focal_length": 0.21,
-    "lens1.diameter": 1 * mm,
-    "panel.shape": (96, 60),
-    "panel.pitch": 8.1 * um,
-    "panel.bits": 4,
-    "panel.fill_factor": 0.8,
-    "panel.dead_amplitude": 0.5,
-    "panel.dead_phase": 1.0,
-    "panel.grey": "direct",
-    "panel.iris": None,
-    "lens2.focal_length": 0.21,
-    "lens2.diameter": 1 * mm,
-    "camera.shape": (144, 143),
-    "camera.pitch": 80 * um,
-    "camera.qe": 0.5,
-    "camera.read_noise": 20.0,
-    "camera.full_well": 300.0,
-    "camera.gain": 0.5,
-    "camera.black_level": 50.0,
-    "camera.bits": 8,
-    "camera.fill_factor": 0.5,
-    "camera.exposure": 1e-6,
-    "camera.mean_photons": 300.0,
-    "poses.panel.x": 8 * um,
-    "poses.panel.y": 8 * um,
-    "poses.camera.x": 8 * um,
-    "poses.camera.y": 8 * um,
-}
+    "light.wavelength": 600 * nm, "light.power": 2e-3, "light.beam_radius": 10 * mm,
+    "input.shape": (8, 7), "input.pitch": 240 * um, "input.coding": "phase", "input.pixel": "point",
+    "lens1.focal_length": 0.21, "lens1.diameter": 1 * mm, "lens2.focal_length": 0.21, "lens2.diameter": 1 * mm,
+    "panel.shape": (96, 60), "panel.pitch": 8.1 * um, "panel.bits": 4, "panel.grey": "direct", "panel.iris": None,
+    "panel.fill_factor": 0.8, "panel.dead_amplitude": 0.5, "panel.dead_phase": 1.0,
+    "camera.shape": (144, 143), "camera.pitch": 80 * um, "camera.fill_factor": 0.5, "camera.qe": 0.5,
+    "camera.read_noise": 20.0, "camera.full_well": 300.0, "camera.gain": 0.5, "camera.black_level": 50.0,
+    "camera.bits": 8, "camera.exposure": 1e-6, "camera.mean_photons": 300.0,
+    "poses.panel.x": 8 * um, "poses.panel.y": 8 * um, "poses.camera.x": 8 * um, "poses.camera.y": 8 * um,
+}  # fmt: skip
 
 
 def keys(config: BaseModel, head: str = "") -> list[str]:

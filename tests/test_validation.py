@@ -106,14 +106,14 @@ def test_a_setting_is_compared_in_every_precision():
 
 
 def test_no_other_package_comes_closer():
-    """A fresh run against the stored errors of the others."""
+    """A fresh run against the stored errors of the others; what is below 1e-8 is not told apart."""
     _, stored = peers.read()
     for case, settings in peers.COMPARED.items():
         for setting in settings:
             same = [row for row in stored if (row["case"], row["setting"]) == (case, setting.label)]
             others = [float(row["error"]) for row in same if not row["solver"].startswith("fouroptics")]
             assert others, f"{case}, {setting.label}: run python -m validation --peers"
-            assert setting.measure(DOUBLE) <= min(others), f"{case}, {setting.label}"
+            assert setting.measure(DOUBLE) <= max(min(others), 1e-8), f"{case}, {setting.label}"
 
 
 def test_the_page_holds_the_stored_comparison():
@@ -129,11 +129,11 @@ def test_peers_that_are_not_there_leave_the_stored_ones_alone(
     assert "pip install LightPipes" in capsys.readouterr().err
 
 
-def test_a_stored_comparison_reads_back(tmp_path: Path):
-    rows = peers.compare([Case("still", "", "", (still(),))])
-    assert [(row["solver"], row["dtype"]) for row in rows[:2]] == [
-        ("fouroptics", d) for d in ("complex128", "complex64")
-    ]
+def test_a_stored_comparison_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(peers, "COMPARED", {"still": (still(),), "other": (still(),)})
+    rows = peers.compare("still")
+    own = [(row["case"], row["solver"], row["dtype"], row["error"]) for row in rows[:2]]
+    assert own == [("still", "fouroptics", dtype, "0.0e+00") for dtype in ("complex128", "complex64")]
     peers.write("by hand", rows, tmp_path / "rows.csv")
     assert peers.read(tmp_path / "rows.csv") == ("by hand", rows)
 

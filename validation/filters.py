@@ -259,15 +259,15 @@ CASES = (
     Case(
         "4f knife edge",
         "L. Foucault (1858); (g + i Hg)/2 with the Hilbert transform H, for a Gaussian half the Faddeeva function",
-        "samples of the Fourier plane repeat the object with a period L: 1/x becomes the cotangent, which takes "
-        "pi^1.5/3 x w/L^2 at x; a tenth more; complex64: plus 1e-6",
+        "largest error over the peak: samples of the Fourier plane repeat the object with a period L, 1/x becomes the "
+        "cotangent, which takes pi^1.5/3 x w/L^2 at x; a tenth more; complex64: plus 1e-6",
         (foucault(16 * um), foucault(8 * um)),
     ),
     Case(
         "4f slit",
         "image of two edges through a pupil that ends at the frequency B (Goodman, sec. 6.5.2): sine integrals",
-        "object: 0.2 (pi B d)^2/6, samples of pitch d against a bar; Fourier plane: h^2 (x + W)/(3 B), the end term of "
-        "the trapezoidal rule in steps of h cycles a metre; complex64: plus 1e-6",
+        "largest error over the peak; object: 0.2 (pi B d)^2/6, samples of pitch d against a bar; Fourier plane: "
+        "h^2 (x + W)/(3 B), the end term of the trapezoidal rule in steps of h cycles a metre; complex64: plus 1e-6",
         (edges(8 * um, 16 * um), edges(4 * um, 8 * um), edges(8 * um, 8 * um)),
     ),
     Case(

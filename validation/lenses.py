@@ -142,8 +142,8 @@ CASES = (
     Case(
         "Airy pattern",
         "G. B. Airy (1835); Goodman, sec. 4.4.2: 2 J1(v)/v in amplitude, phase -90 degrees, on a zoomed, shifted grid",
-        "a sample averages over its cell, which takes pi^2/6 (d X/(lambda f))^2 of the rings, at most 0.13 of the "
-        "peak; complex64: plus 1e-6, some float32 steps of the peak",
+        "largest error over the peak: a sample averages over its cell, which takes pi^2/6 (d X/(lambda f))^2 of the "
+        "rings, at most 0.13 of the peak; complex64: plus 1e-6, some float32 steps of the peak",
         (rings(8 * um), rings(4 * um)),
     ),
     Case(

@@ -5,25 +5,26 @@ transform, then the wanted rows go back. The padded spectrum never exists, a qua
 is left out, nothing strides through memory, and no thread spins while it waits for work.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-LINES = 64  #: rows or columns in a block; 32 to 128 measure alike
+LINES = 64  #: rows or columns in a block: what they hold stays in cache
 
 Array = NDArray[Any]
-Factors = tuple[Array, Array | None, Array | None]  # rest, y, x of a `transforms.Kernel`
-Run = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+Factors = tuple[Array, Array | None, Array | None, tuple[int, int]]  # rest, y, x, shape of a `transforms.Kernel`
+Run = Callable[..., Iterable[Any]]
 
 
-def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: bool, threads: int) -> Array:
+def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[bool, bool], threads: int) -> Array:
     """First `out` samples of ``ifft2(kernel * fft2(data))`` over the last two axes; see `transforms.convolve`."""
-    rest, y, x = kernel
-    height, width = rest.shape if y is None or x is None else (len(y), len(x))
+    height, width = kernel[3]
     rows = max(data.shape[-2], out[0])
 
     def one(u: Array, target: Array, run: Run) -> None:
@@ -32,13 +33,13 @@ def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: bool, 
         def columns(j: int) -> None:
             block = np.zeros((height, min(LINES, width - j)), u.dtype)
             block[: len(u)] = between[: len(u), j : j + LINES]
-            block = _transform(block, height, 0, inverse)
+            block = _transform(block, height, 0, inverse[0])
             _multiply(block, kernel, j)
-            between[: out[0], j : j + LINES] = _transform(block, height, 0, not inverse)[: out[0]]
+            between[: out[0], j : j + LINES] = _transform(block, height, 0, inverse[1])[: out[0]]
 
-        _rows(u, between, inverse, run)
+        _rows(u, between, inverse[0], run)
         _each(columns, width, run)
-        _rows(between[: out[0]], target, not inverse, run)
+        _rows(between[: out[0]], target, inverse[1], run)
 
     return _over(data, out, threads, one)
 
@@ -77,17 +78,24 @@ def _over(data: Array, out: tuple[int, int], threads: int, one: Callable[[Array,
     """Do every sample of a batch, in threads."""
     samples = data.reshape(-1, *data.shape[-2:])
     result = np.empty((len(samples), *out), data.dtype)
-    if threads == 1:
-        for u, target in zip(samples, result, strict=True):
-            one(u, target, map)
+    run = mapper(threads)
+    if len(samples) >= threads:  # a sample to each thread, all of it in that core's cache
+        list(run(one, samples, result, [map] * len(samples)))
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            if len(samples) >= threads:  # a sample to each thread, all of it in that core's cache
-                list(pool.map(one, samples, result, [map] * len(samples)))
-            else:
-                for u, target in zip(samples, result, strict=True):
-                    one(u, target, pool.map)
+        for u, target in zip(samples, result, strict=True):
+            one(u, target, run)
     return result.reshape(*data.shape[:-2], *out)
+
+
+def mapper(threads: int) -> Run:
+    """``map``, on so many threads."""
+    return map if threads == 1 else _pool(threads, os.getpid()).map
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads of this process: a fork makes its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _each(work: Callable[[int], None], count: int, run: Run) -> None:
@@ -107,17 +115,19 @@ def _rows(u: Array, target: Array, inverse: bool, run: Run) -> None:
 
 def _multiply(block: Array, kernel: Factors, j: int) -> None:
     """Multiply columns j and on of a spectrum by those of the kernel."""
-    rest, y, x = kernel
-    if y is None or x is None:
-        block *= rest[:, j : j + block.shape[1]]
-        return
-    height, width = len(y), len(x)
-    columns = np.arange(j, j + block.shape[1])
-    half = rest[:, np.minimum(columns, width - columns)]
-    half *= x[columns]
-    block *= y[:, None]
-    block[: len(half)] *= half
-    block[len(half) :] *= half[1 : height - len(half) + 1][::-1]
+    rest, y, x, (height, width) = kernel
+    end, kept = j + block.shape[1], rest.shape[1]
+    if y is not None and x is not None:
+        block *= y[:, None]
+        block *= x[j:end]
+    if end <= kept:
+        columns = rest[:, j:end]
+    elif j >= kept:
+        columns = rest[:, width - end + 1 : width - j + 1][:, ::-1]
+    else:
+        columns = rest[:, np.minimum(np.arange(j, end), width - np.arange(j, end))]
+    block[: len(rest)] *= columns
+    block[len(rest) :] *= columns[1 : height - len(rest) + 1][::-1]
 
 
 def _transform(block: Array, n: int, axis: int, inverse: bool) -> Array:

@@ -7,6 +7,7 @@ lens. For a system with its pupil elsewhere, `focal_length` is the distance from
 import math
 import warnings
 
+import torch
 from torch import Tensor
 
 from fouroptics.errors import GeometryError, SamplingWarning
@@ -14,7 +15,7 @@ from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
 from fouroptics.waves.lenses import focal_grid, fourier_lens
-from fouroptics.waves.transforms import Kernel, convolve, fast_length, fourier, irfft2, rfft2
+from fouroptics.waves.transforms import Kernel, convolve, fast_length, fourier, irfft2, phasor, rfft2
 
 
 def psf(pupil: Field, focal_length: float, onto: Grid | None = None) -> Tensor:
@@ -194,9 +195,12 @@ def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = N
         )
     if onto is None and pupil.data.ndim == 2 and pupil.grid == focal_grid(u, f1):
         # Both grids fit one FFT: two of them are a filter, and no sample has to be shifted but those of the pupil.
-        (ny, nx), shift = u.grid.shape, (-(u.grid.shape[0] // 2), -(u.grid.shape[1] // 2))
-        filter = (pupil.data * (-f1 / f2 / (ny * nx))).roll(shift, (-2, -1)).to(u.data)
-        data = convolve(u.data, Kernel(filter), u.grid.shape).flip((-2, -1))
+        ny, nx = u.grid.shape
+        rolled = pupil.data.to(u.data).roll((-(ny // 2), -(nx // 2)), (-2, -1))
+        # The turned result starts at sample 0, which is to be the last: one sample on.
+        y, x = (phasor(torch.arange(n, device=u.data.device, dtype=torch.float64) / -n).to(u.data) for n in (ny, nx))
+        filter = Kernel(rolled, y * (-f1 / f2 / (ny * nx)), x)
+        data = convolve(u.data, filter, u.grid.shape, turned=True)
         return u.replace(data=data, grid=u.grid.inverted(f2 / f1))
     spectrum = fourier_lens(u, f1, pupil.grid)
     return fourier_lens(spectrum.modulate(pupil.data), f2, onto or u.grid.inverted(f2 / f1))

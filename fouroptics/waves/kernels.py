@@ -9,10 +9,10 @@ from scipy.special import wofz
 from torch import Tensor
 
 from fouroptics.light.grid import Grid
-from fouroptics.waves import sampling
+from fouroptics.waves import blocked, sampling
 from fouroptics.waves.transforms import Kernel, fast_length, fft, fft2, frequencies, phasor
 
-BLOCK = 2**17  #: samples of a kernel that are built in float64 at a time
+BLOCK = 2**15  #: samples of a kernel that are built in float64 at a time: in cache, too few for torch to split
 
 
 def transfer_function(fy: Tensor, fx: Tensor, wavelength: float, z: float | Tensor) -> Tensor:
@@ -152,9 +152,9 @@ def residual(
     Its turns are ``-z/lambda s^4/(2 (1 + cos)^2)`` for a direction sine s < 1. Beyond `arriving`, the ``s^2`` of light
     that passes the target by, they level off: what the finite response holds of it is not to be moved.
     """
-    return torch.cat(
-        [_residual(rows, fx, wavelength, z, arriving, real) for rows in fy[:, None].split(max(BLOCK // len(fx), 1))]
-    )
+    run = map if isinstance(z, Tensor) else blocked.mapper(torch.get_num_threads())
+    blocks = fy[:, None].split(max(BLOCK // len(fx), 1))
+    return torch.cat(list(run(lambda rows: _residual(rows, fx, wavelength, z, arriving, real), blocks)))
 
 
 def _residual(
@@ -167,7 +167,7 @@ def _residual(
         s2 = torch.where(s2 <= arriving, s2, arriving * (1 + torch.tanh(s2 / arriving - 1)))
     inside = s2.clamp_max(1)
     turns = (s2 - inside) / 2 - (inside / (1 + (1 - inside).sqrt())) ** 2 / 2
-    return torch.polar(size, 2 * math.pi * (turns * (z / wavelength) % 1).to(real))
+    return torch.polar(size, 2 * math.pi * (turns * (z / wavelength)).frac().to(real))
 
 
 def linear(
@@ -192,6 +192,8 @@ def linear(
     y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
     fy, fx = (frequencies(n, d / orders)[: n // 2 + 1].abs() for n, d in zip(fine, source.spacing, strict=True))
     rest = residual(fy, fx, wavelength, z, sampling.arriving(source, target, plain), real)
+    if orders == 1 and source.shape == target.shape and source.center == target.center:
+        return Kernel(rest * y[: len(fy), None].to(rest) * x[: len(fx)].to(rest), even=shape)
     kernel = Kernel(rest, y, x)
     if orders == 1:
         return kernel

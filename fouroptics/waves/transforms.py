@@ -45,9 +45,9 @@ def fft2(data: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
     return torch.fft.fft2(data, s=shape)
 
 
-def ifft2(data: Tensor) -> Tensor:
+def ifft2(data: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
     """Sum of ``u exp(+2 pi i ...)`` over the last two axes, without a factor; FFT order."""
-    return torch.fft.ifft2(data, norm="forward")
+    return torch.fft.ifft2(data, s=shape, norm="forward")
 
 
 def rfft2(data: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -64,32 +64,37 @@ def irfft2(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
 class Kernel:
     """Spectrum of a convolution, in FFT order, with the factor 1/(ny nx) of the transforms.
 
-    Either dense, (ny, nx) in `rest`; or ``y[:, None] * x * rest`` with `rest` even in both frequencies, of which only
-    the quadrant (ny//2+1, nx//2+1) is kept: a quarter of the memory, and of the time to make it.
+    In `rest`, either dense, (ny, nx), or where it is even in both frequencies the quadrant (ny//2+1, nx//2+1): a
+    quarter of the memory, and of the time to make it. With `y` and `x`, ``y[:, None] * x`` times that.
     """
 
     rest: Tensor
     y: Tensor | None = None
     x: Tensor | None = None
+    even: tuple[int, int] | None = None  # (ny, nx) where the quadrant is all there is
 
     @property
     def shape(self) -> tuple[int, int]:
         """Samples (ny, nx) of the period."""
-        if self.y is None or self.x is None:
-            return self.rest.shape[0], self.rest.shape[1]
-        return len(self.y), len(self.x)
+        if self.y is not None and self.x is not None:
+            return len(self.y), len(self.x)
+        return self.even or (self.rest.shape[0], self.rest.shape[1])
 
     def dense(self) -> "Kernel":
         """Return the same kernel in one piece."""
-        if self.y is None or self.x is None:
+        if self.even is None and self.y is None:
             return self
-        rows, columns = (mirror(n, self.rest.device) for n in self.shape)
-        return Kernel(self.y[:, None] * self.x * self.rest[rows][:, columns])
+        whole = self.rest
+        if tuple(whole.shape) != self.shape:
+            rows, columns = (mirror(n, whole.device) for n in self.shape)
+            whole = whole[rows][:, columns]
+        return Kernel(whole if self.y is None or self.x is None else self.y[:, None] * self.x * whole)
 
     def to(self, dtype: torch.dtype, device: torch.device, batch: int = 1) -> "Kernel":
         """Cast it and give it the form that `convolve` wants for a batch of that size on that device."""
-        y, x = (each if each is None else each.to(device, dtype) for each in (self.y, self.x))
-        kernel = Kernel(self.rest.to(device, dtype), y, x)
+        rest, y, x = (each if each is None else each.to(device, dtype) for each in (self.rest, self.y, self.x))
+        assert rest is not None
+        kernel = Kernel(rest, y, x, self.even)
         return kernel if _in_blocks(device, self.shape, batch) else kernel.dense()
 
 
@@ -104,7 +109,7 @@ def _in_blocks(device: torch.device, shape: tuple[int, int], batch: int) -> bool
     return device.type == "cpu" and batch * shape[0] * shape[1] >= BLOCKED
 
 
-def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
+def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int], *, turned: bool = False) -> Tensor:
     """First `out` samples of a convolution that is periodic in the kernel's shape.
 
     ``ifft2(kernel * fft2(data))``, with `data` zero-padded behind, cut to `out`. Differentiable in `data`, twice too,
@@ -118,6 +123,8 @@ def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
         Of the dtype and device of `data`.
     out : tuple of int
         Samples (height, width) to keep.
+    turned : bool
+        With `fft2` both times, as two lenses do it: sample i of the result is sample -i of the convolution.
 
     Returns
     -------
@@ -125,50 +132,64 @@ def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
         (..., height, width).
     """
     if kernel.rest.requires_grad:
-        return _plain(data, kernel, out, inverse=False)
-    return _convolution(data, kernel.rest, kernel.y, kernel.x, *out, False)
+        return _plain(data, kernel, out, (False, not turned))
+    return _convolution(data, kernel.rest, kernel.y, kernel.x, *kernel.shape, *out, False, not turned)
 
 
-def _plain(data: Tensor, kernel: Kernel, out: tuple[int, int], inverse: bool) -> Tensor:
+def _plain(data: Tensor, kernel: Kernel, out: tuple[int, int], inverse: tuple[bool, bool]) -> Tensor:
     """The reference, and the form for accelerators, small windows and gradients of the kernel."""
-    there, back = (torch.fft.ifft2, torch.fft.fft2) if inverse else (torch.fft.fft2, torch.fft.ifft2)
-    norm = {True: "forward", False: "backward"}
-    spectrum = there(data, s=kernel.shape, norm=norm[inverse]) * kernel.dense().rest
-    return back(spectrum, norm=norm[not inverse])[..., : out[0], : out[1]]
+    there, back = (ifft2 if each else fft2 for each in inverse)
+    spectrum, factor = there(data, kernel.shape), kernel.dense().rest
+    tracked = spectrum.requires_grad or factor.requires_grad
+    return back(spectrum * factor if tracked else spectrum.mul_(factor))[..., : out[0], : out[1]]
 
 
 # An operator of its own: opaque to torch.compile, which need not know how it is done, and with its own adjoint.
 @torch.library.custom_op("fouroptics::convolution", mutates_args=())
 def _convolution(
-    data: Tensor, rest: Tensor, y: Tensor | None, x: Tensor | None, height: int, width: int, inverse: bool
+    data: Tensor,
+    rest: Tensor,
+    y: Tensor | None,
+    x: Tensor | None,
+    ny: int,
+    nx: int,
+    height: int,
+    width: int,
+    first: bool,
+    second: bool,
 ) -> Tensor:
-    kernel, out = Kernel(rest, y, x), (height, width)
-    if not _in_blocks(data.device, kernel.shape, data.shape[:-2].numel()):
-        return _plain(data, kernel, out, inverse).contiguous()
-    done = blocked.convolve(data.resolve_conj().numpy(), _arrays(kernel), out, inverse, torch.get_num_threads())
+    quadrant = y is None and tuple(rest.shape) != (ny, nx)
+    kernel, out = Kernel(rest, y, x, (ny, nx) if quadrant else None), (height, width)
+    padded = tuple(data.shape[-2:]) != (ny, nx) or ny * nx >= 2 * BLOCKED  # else blocks gain nothing
+    if not (padded and _in_blocks(data.device, kernel.shape, data.shape[:-2].numel())):
+        return _plain(data, kernel, out, (first, second)).contiguous()
+    threads = torch.get_num_threads()
+    done = blocked.convolve(data.resolve_conj().numpy(), _arrays(kernel), out, (first, second), threads)
     return torch.from_numpy(done)
 
 
 def _arrays(kernel: Kernel) -> blocked.Factors:
     y, x = (None if each is None else each.numpy() for each in (kernel.y, kernel.x))
-    return kernel.rest.numpy(), y, x
+    return kernel.rest.numpy(), y, x, kernel.shape
 
 
 @_convolution.register_fake
-def _(data: Tensor, rest: Tensor, y: Tensor | None, x: Tensor | None, height: int, width: int, inverse: bool) -> Tensor:
+def _(data: Tensor, *rest: Any) -> Tensor:
+    height, width = rest[-4:-2]
     return data.new_empty((*data.shape[:-2], height, width))
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    data, *factors, _, _, ctx.inverse = inputs
-    ctx.save_for_backward(*factors)
+    data, rest, y, x, *ctx.period, _, _, ctx.first, ctx.second = inputs
+    ctx.save_for_backward(rest, y, x)
     ctx.shape = data.shape[-2:]
 
 
 def _adjoint(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    # The transpose swaps the two transforms and keeps the kernel; the adjoint is its conjugate on both sides.
-    back = _convolution(gradient.conj().resolve_conj(), *ctx.saved_tensors, *ctx.shape, not ctx.inverse)
-    return back.conj().resolve_conj(), None, None, None, None, None, None
+    # The transpose takes the two transforms in the other order, the kernel as it is; the adjoint is its conjugate.
+    conjugate = gradient.conj().resolve_conj()
+    back = _convolution(conjugate, *ctx.saved_tensors, *ctx.period, *ctx.shape, ctx.second, ctx.first)
+    return back.conj().resolve_conj(), *[None] * 9
 
 
 _convolution.register_autograd(_adjoint, setup_context=_remember)

@@ -1,0 +1,432 @@
+"""Does `plan` know its own error? Its estimate beside the true error: ``python -m validation.estimates``.
+
+The field behind a case is known in closed form, or by quadrature; what is sent are its samples. So the true error holds
+all that samples do to a field, and not only what the propagation does to samples.
+"""
+
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.polynomial.legendre import leggauss
+from scipy.special import j0
+from torch import Tensor
+
+import fouroptics as fo
+from fouroptics.errors import SamplingWarning
+from fouroptics.light.sources import axes
+from fouroptics.units import mm, nm, show, um
+from fouroptics.waves.planner import Plan
+from validation import exact
+from validation.case import DOUBLE, SINGLE, Setting, dtype_name, table
+
+GREEN = 532 * nm
+GRID = fo.Grid((256, 256), 8 * um)
+SMALL = fo.Grid((128, 128), 8 * um)
+Wave = Callable[[exact.Real, exact.Real, float], exact.Complex]  # y, x, z that broadcast
+Asked = dict[torch.dtype, float]  #: tolerances, for each precision of the samples
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One plan, and how it turned out."""
+
+    case: str
+    label: str
+    dtype: str
+    asked: float
+    plan: Plan
+    true: float
+
+    @property
+    def ratio(self) -> float:
+        """Estimated over true error."""
+        return self.plan.error / max(self.true, 1e-300)
+
+
+def estimate(case: str, setting: Setting) -> list[Estimate]:
+    """Plan a propagation for each precision, run the plan and compare with the closed form."""
+    done = []
+    for dtype, asked in setting.tolerance.items():
+        field = setting.field(dtype)
+        plan = fo.plan(field, setting.z, setting.onto, asked, pixels=setting.pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SamplingWarning)
+            result = plan(field).data
+        done.append(Estimate(case, setting.label, dtype_name(dtype), asked, plan, setting.error(result, setting.exact())))
+    return done
+
+
+# ---- what is sent, and what arrives ----------------------------------------------------------------------------------
+
+
+def samples(wave: Wave, grid: fo.Grid, z: float) -> Tensor:
+    """A wave on the points of a grid."""
+    y, x = grid.coordinates()
+    return torch.from_numpy(wave(y[:, None], x[None, :], z))
+
+
+def send(
+    label: str,
+    wave: Wave,
+    z: float,
+    grid: fo.Grid = GRID,
+    onto: fo.Grid | None = None,
+    asked: Asked | None = None,
+    *,
+    data: Callable[[], Tensor] | None = None,
+    wavelength: float = GREEN,
+    pixels: bool = False,
+) -> Setting:
+    """Samples of a wave at z = 0, or other `data`, sent over z; the wave there."""
+
+    def sent(dtype: torch.dtype) -> fo.Field:
+        return fo.Field((data() if data else samples(wave, grid, 0.0)).to(dtype), grid, wavelength)
+
+    there = partial(samples, wave, onto or grid, z)
+    return Setting(f"{label}, z = {show(z, 'length', 3)}", asked or {DOUBLE: 1e-3}, sent, z, there, onto, pixels)
+
+
+def beam(
+    waist: float,
+    start: float = 0.0,
+    sines: exact.Pair = (0.0, 0.0),
+    center: exact.Pair = (0.0, 0.0),
+    wavelength: float = GREEN,
+) -> Wave:
+    """Exact beam, at a distance `start` behind its waist where z = 0."""
+
+    def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
+        return exact.beam(y - center[0], x - center[1], start + z, wavelength, waist, sines)
+
+    return wave
+
+
+def many(count: int, waist: float, steepest: float, spread: float, seed: int) -> Wave:
+    """Speckle: beams of random places, directions and phases."""
+    rng = np.random.default_rng(seed)
+    place, sines = rng.uniform(-spread, spread, (count, 2)), rng.uniform(-steepest, steepest, (count, 2))
+    weight = rng.normal(size=(count, 2)) @ [1, 1j]
+
+    def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
+        beams = (beam(waist, 0.0, tuple(s), tuple(c))(y, x, z) for s, c in zip(sines, place, strict=True))
+        return sum((w * b for w, b in zip(weight, beams, strict=True)), np.zeros(1, complex))
+
+    return wave
+
+
+def shadow(boxes: Iterable[tuple[float, ...]], wavelength: float = GREEN) -> Wave:
+    """Fresnel field behind openings (y from, to, x from, to); backward it is the conjugate."""
+
+    def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
+        far = abs(z)
+        sides = ((exact.slit(y, far, wavelength, b[:2]), exact.slit(x, far, wavelength, b[2:])) for b in boxes)
+        field = exact.phasor(far / wavelength) * sum(rows * columns for rows, columns in sides)
+        return field if z > 0 else field.conj()
+
+    return wave
+
+
+def boundary(box: tuple[float, ...]) -> Wave:
+    """Exact field behind one opening, by its boundary wave: slow close up."""
+    low, high, left, right = box
+    corners = ((low, left), (low, right), (high, right), (high, left))
+    return lambda y, x, z: exact.polygon(y, x, z, GREEN, corners)
+
+
+def covered(boxes: Iterable[tuple[float, ...]], grid: fo.Grid) -> Tensor:
+    """Openings; edge cells carry their open part."""
+    each = (
+        fo.shapes.rectangle(grid, (b[1] - b[0], b[3] - b[2]), ((b[0] + b[1]) / 2, (b[2] + b[3]) / 2)) for b in boxes
+    )
+    return sum(each, torch.zeros(grid.shape, dtype=torch.float64))
+
+
+def binary(boxes: Iterable[tuple[float, ...]], grid: fo.Grid) -> Tensor:
+    """Openings; a sample is 1 where its point is open."""
+    y, x = axes(grid)
+    each = ((y > b[0]) & (y < b[1]) & (x > b[2]) & (x < b[3]) for b in boxes)
+    return sum((one.double() for one in each), torch.zeros(grid.shape, dtype=torch.float64))
+
+
+def square(side: float, offset: float, aside: exact.Pair = (0.0, 0.0)) -> tuple[float, ...]:
+    """A square whose middle is off by so much in y and x."""
+    middle = (offset + aside[0], offset + aside[1])
+    return middle[0] - side / 2, middle[0] + side / 2, middle[1] - side / 2, middle[1] + side / 2
+
+
+def disk(radius: float) -> Wave:
+    """Fresnel field behind a circle: a sum of Bessel functions along the radius (Goodman, eq. 4-17)."""
+    node, weight = leggauss(1000)
+    s, ds = radius * (1 + node) / 2, radius * weight / 2
+
+    def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
+        rho, back = np.unique(np.round(np.hypot(y, x), 12), return_inverse=True)
+        scale = GREEN * z
+        line = j0(2 * np.pi * rho[:, None] * s / scale) @ (exact.phasor(s**2 / (2 * scale)) * s * ds)
+        line = -2j * np.pi / scale * exact.phasor(z / GREEN) * exact.phasor(rho**2 / (2 * scale)) * line
+        return line[back].reshape(np.broadcast_shapes(y.shape, x.shape))
+
+    return wave
+
+
+def cut_beam(waist: float, edges: tuple[float, ...]) -> Wave:
+    """Fresnel field of a Gaussian beam in its waist that passes an opening (y from, to, x from, to)."""
+
+    def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
+        lines = []
+        for axis, (low, high) in ((y, edges[:2]), (x, edges[2:])):
+            low, high = max(low, -8 * waist), min(high, 8 * waist)
+            if z == 0:
+                lines.append(np.exp(-((axis / waist) ** 2)) * ((axis > low) & (axis < high)))
+                continue
+            ends = (exact.half_gaussian(axis, z, GREEN, waist, edge) for edge in (low, high))
+            lines.append(next(ends) - next(ends))
+        return exact.phasor(z / GREEN) * lines[0] * lines[1]
+
+    return wave
+
+
+def noise(n: int, d: float, band: float, seed: int, envelope: float = 0.0) -> tuple[Tensor, Wave]:
+    """Noise on n x n samples, below a part of their band, and its angular spectrum summed up by quadrature."""
+    rng = np.random.default_rng(seed)
+    place = (np.arange(n) - n // 2) * d
+    data = rng.normal(size=(n, n, 2)) @ [1, 1j]
+    if band < 1:
+        keep = np.abs(np.fft.fftfreq(n)) < band / 2
+        data = np.fft.ifft2(np.fft.fft2(data) * keep[:, None] * keep)
+    if envelope:
+        weight = np.exp(-((place / envelope) ** 2))
+        data = data * weight[:, None] * weight
+
+    def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
+        far = max(np.abs(y).max(), np.abs(x).max()) + n * d + abs(z) * GREEN / d
+        node, weight = leggauss(64 + math.ceil(6 * far / d))
+        f, df = node / (2 * d), weight / 2
+        back = np.exp(-2j * np.pi * np.outer(f, place)) * df[:, None]
+        s2 = (GREEN * f[:, None]) ** 2 + (GREEN * f) ** 2
+        late = s2 / (1 + np.sqrt(1 - s2)) * z / GREEN
+        spectrum = back @ data @ back.T * exact.phasor(z / GREEN % 1 - late % 1)
+        rows, columns = np.exp(2j * np.pi * y * f), np.exp(2j * np.pi * x.T * f)
+        return rows @ spectrum @ columns.T
+
+    return torch.from_numpy(data), wave
+
+
+# ---- the cases -------------------------------------------------------------------------------------------------------
+
+FINE, COARSE = fo.Grid((160, 160), 1 * um), fo.Grid((200, 200), 20 * um)
+BOTH: Asked = {DOUBLE: 1e-6, SINGLE: 1e-3}
+
+
+def beams() -> Iterable[Setting]:
+    """Of many waists and distances, well and badly sampled."""
+    for waist, z, asked in (
+        (8 * um, 0.3 * mm, {DOUBLE: 1e-3}),
+        (8 * um, 50 * mm, {DOUBLE: 1e-3}),
+        (12 * um, 2 * mm, {DOUBLE: 1e-3}),
+        (12 * um, 300 * mm, {SINGLE: 1e-3}),
+        (16 * um, 0.3 * mm, {DOUBLE: 1e-3}),
+        (16 * um, 10 * mm, BOTH),
+        (16 * um, 1.0, {DOUBLE: 1e-3}),
+        (40 * um, 5 * mm, BOTH),
+        (40 * um, 300 * mm, {DOUBLE: 1e-6, SINGLE: 1e-6}),
+        (100 * um, 0.3 * mm, {DOUBLE: 1e-6, SINGLE: 1e-6}),
+        (100 * um, 50 * mm, BOTH),
+        (100 * um, 200 * mm, {DOUBLE: 1e-2, SINGLE: 1e-6}),
+        (100 * um, 300 * mm, {DOUBLE: 1e-2}),
+        (100 * um, 3.0, BOTH),
+        (200 * um, 500 * mm, {DOUBLE: 1e-2, SINGLE: 1e-3}),
+        (300 * um, 50 * mm, {DOUBLE: 1e-3, SINGLE: 1e-6}),
+        (300 * um, -300 * mm, {DOUBLE: 1e-3}),
+        (500 * um, 100 * mm, {DOUBLE: 1e-3}),
+        (680 * um, 5 * mm, {DOUBLE: 1e-3}),
+        (680 * um, 300 * mm, {DOUBLE: 1e-3}),
+        (680 * um, 3.0, {SINGLE: 1e-3}),
+    ):
+        yield send(f"w0 = {show(waist, 'length')}", beam(waist), z, asked=asked)
+    for waist, z, grid, wavelength in (
+        (2 * um, 0.1 * mm, FINE, 633 * nm),
+        (4 * um, 1 * mm, FINE, 633 * nm),
+        (20 * um, 0.5 * mm, FINE, 633 * nm),
+        (200 * um, 1.5, COARSE, 1064 * nm),
+        (600 * um, -500 * mm, COARSE, 1064 * nm),
+        (30 * um, 20 * mm, fo.Grid((240, 300), (3.74 * um, 2 * um)), 405 * nm),
+    ):
+        label = f"w0 = {show(waist, 'length')}, {grid}, {show(wavelength, 'length')}"
+        wave = beam(waist, wavelength=wavelength)
+        yield send(label, wave, z, grid, wavelength=wavelength, asked=BOTH if waist > 10 * um else None)
+
+
+def tilted() -> Iterable[Setting]:
+    """Directions along with which a beam leaves its window, or not."""
+    for sines, waist, z, asked in (
+        ((0.005, -0.003), 100 * um, 30 * mm, {DOUBLE: 1e-3, SINGLE: 1e-6}),
+        ((0.005, -0.003), 100 * um, 100 * mm, {DOUBLE: 1e-2}),
+        ((0.02, 0.0), 100 * um, 20 * mm, {DOUBLE: 1e-3}),
+        ((0.0, 0.031), 60 * um, 20 * mm, {DOUBLE: 1e-3}),
+    ):
+        yield send(f"w0 = {show(waist, 'length')}, sines {sines}", beam(waist, 0.0, sines), z, asked=asked)
+    onto = fo.Grid((200, 180), 6 * um, (2 * mm, -3 * mm))
+    yield send("sines (0.02, -0.03), where it lands", beam(80 * um, 0.0, (0.02, -0.03)), 0.1, onto=onto)
+    near = fo.Grid((160, 200), 1 * um, (0.0, 200 * um))
+    yield send("sines (0, 0.2), where it lands", beam(15 * um, 0.0, (0.0, 0.2)), 1 * mm, FINE, near)
+    yield send("sines (0, 0.2)", beam(15 * um, 0.0, (0.0, 0.2)), 0.1 * mm, FINE)
+
+
+def chirped() -> Iterable[Setting]:
+    """Diverging and converging beams; the last ones turn by more than their samples carry."""
+    for waist, start, z, asked in (
+        (50 * um, 50 * mm, 50 * mm, BOTH),
+        (50 * um, 50 * mm, -50 * mm, BOTH),
+        (20 * um, -50 * mm, 50 * mm, {DOUBLE: 1e-3}),
+        (20 * um, -50 * mm, 30 * mm, {SINGLE: 1e-2}),
+        (20 * um, -50 * mm, 100 * mm, {DOUBLE: 1e-2}),
+        (20 * um, 30 * mm, 300 * mm, {DOUBLE: 1e-3}),
+        (12 * um, -30 * mm, 30 * mm, {DOUBLE: 1e-3}),
+        (8 * um, -20 * mm, 20 * mm, {DOUBLE: 1e-3}),
+        (5 * um, -20 * mm, 20 * mm, {DOUBLE: 1e-3}),
+        (5 * um, -20 * mm, 5 * mm, {DOUBLE: 1e-3}),
+        (5 * um, 20 * mm, 20 * mm, {DOUBLE: 1e-3}),
+    ):
+        label = f"w0 = {show(waist, 'length')}, {show(start, 'length')} behind its waist"
+        yield send(label, beam(waist, start), z, asked=asked)
+    spot = fo.Grid((64, 64), 2 * um)
+    yield send("w0 = 20 um, onto its focus", beam(20 * um, -50 * mm), 50 * mm, onto=spot)
+
+
+def bordered() -> Iterable[Setting]:
+    """Beams that go on beyond the grid, and beams that end there."""
+    for waist, center, z in (
+        (900 * um, (0.0, 0.0), 10 * mm),
+        (900 * um, (0.0, 0.0), 300 * mm),
+        (900 * um, (0.0, 0.0), 3.0),
+        (2 * mm, (0.0, 0.0), 50 * mm),
+        (2 * mm, (0.0, 0.0), 1.0),
+        (300 * um, (0.0, 0.9 * mm), 1 * mm),
+        (300 * um, (0.0, 0.9 * mm), 50 * mm),
+        (300 * um, (0.8 * mm, -0.9 * mm), 1.0),
+    ):
+        yield send(f"w0 = {show(waist, 'length')} about {center[0]:g}, {center[1]:g}", beam(waist, center=center), z)
+    yield send("converging, cut", beam(12 * um, -60 * mm), 60 * mm)
+    yield send("converging, cut", beam(12 * um, -60 * mm), 20 * mm)
+    for z in (5 * mm, 300 * mm):
+        yield send("plane wave", lambda y, x, z: exact.phasor(z / GREEN + 0 * y * x), z)
+    n, d = GRID.shape[0], GRID.spacing[0]
+    whole = (-(n // 2 + 0.5) * d, (n // 2 - 0.5) * d) * 2
+    for waist, z in ((900 * um, 50 * mm), (700 * um, 1.0)):
+        yield send(f"w0 = {show(waist, 'length')}, ends at the border", cut_beam(waist, whole), z)
+
+
+def edged() -> Iterable[Setting]:
+    """Openings whose edge cells carry their open part, whose samples are 0 or 1, whose samples are cells."""
+    d = GRID.spacing[0]
+    for part, side, z in (
+        (0.5, 0.992 * mm, 20 * mm),
+        (0.5, 0.992 * mm, 50 * mm),
+        (0.5, 0.992 * mm, 300 * mm),
+        (0.5, 0.992 * mm, 3.0),
+        (0.0, 0.992 * mm, 50 * mm),
+        (0.0, 0.992 * mm, 1.0),
+        (0.3, 0.992 * mm, 100 * mm),
+        (0.3, 0.992 * mm, -100 * mm),
+        (0.3, 0.992 * mm, 1.0),
+        (0.2, 1.6 * mm, 300 * mm),
+        (0.3, 0.2 * mm, 20 * mm),
+        (0.4, 0.2 * mm, 300 * mm),
+    ):
+        boxes = (square(side, part * d),)
+        label = f"square of {show(side, 'length')} off by {part:g} cells"
+        yield send(label, shadow(boxes), z, data=partial(covered, boxes, GRID))
+    for part, z in ((0.0, 50 * mm), (0.1, 300 * mm), (0.4, 50 * mm), (0.4, 3.0), (-0.3, 100 * mm)):
+        boxes = (square(0.996 * mm, part * d),)
+        label = f"square of 0 and 1 off by {part:g} cells"
+        yield send(label, shadow(boxes), z, data=partial(binary, boxes, GRID))
+    for z, asked in ((50 * mm, {DOUBLE: 1e-3}), (0.3, {SINGLE: 1e-3}), (3.0, {DOUBLE: 1e-3})):
+        boxes = (square(0.992 * mm, -d / 2),)
+        yield send("square of cells", shadow(boxes), z, data=partial(covered, boxes, GRID), pixels=True, asked=asked)
+    box = square(0.48 * mm, 0.3 * d)
+    for z in (2 * mm, 5 * mm, 20 * mm):
+        onto = fo.Grid((2, 128), 8 * um, (30 * um, 0.0))
+        yield send("square, two rows", boundary(box), z, SMALL, onto, data=partial(covered, (box,), SMALL))
+    for width, apart in ((5.3 * d, 20 * d), (3 * d, 30.4 * d)):
+        slits = tuple((-0.5 * mm, 0.5 * mm, x - width / 2, x + width / 2) for x in (-apart / 2, apart / 2))
+        label = f"double slit of {width / d:.3g} cells"
+        yield send(label, shadow(slits), 0.1, data=partial(covered, slits, GRID))
+        far = fo.Grid((60, 90), 100 * um)
+        yield send(label + ", aside", shadow(slits), 1.0, onto=far, data=partial(covered, slits, GRID))
+    boxes = (square(0.5 * mm, 3 * um),)
+    fine = fo.Grid((200, 200), 4 * um)
+    yield send("square, 4 um", shadow(boxes, 405 * nm), 0.2, fine, data=partial(covered, boxes, fine), wavelength=405 * nm)
+    for onto in (
+        fo.Grid((101, 90), 3 * um, (0.4 * mm, 0.3 * mm)),
+        fo.Grid((64, 64), 40 * um),
+        fo.Grid((90, 90), 8 * um, (2 * mm, 3 * mm)),
+        fo.Grid((90, 90), 8 * um, (0.0, 5 * mm)),
+    ):
+        boxes = (square(0.8 * mm, 0.2 * d),)
+        label = f"square, onto {onto} about {onto.center[1] / mm:g} mm"
+        yield send(label, shadow(boxes), 0.2, onto=onto, data=partial(covered, boxes, GRID))
+
+
+def round_and_cut() -> Iterable[Setting]:
+    """Circles and knife edges."""
+    for radius, z in ((0.3 * mm, 20 * mm), (0.3 * mm, 100 * mm), (0.3 * mm, 1.0), (0.1023 * mm, 10 * mm)):
+        covers = partial(fo.shapes.circle, SMALL, radius)
+        yield send(f"circle of {show(radius, 'length')}", disk(radius), z, SMALL, data=covers)
+    y, x = axes(SMALL)
+    for radius, z in ((0.3 * mm, 50 * mm), (0.3 * mm, 300 * mm), (0.201 * mm, 100 * mm)):
+        inside = torch.hypot(y, x) < radius
+        label = f"circle of 0 and 1 of {show(radius, 'length')}"
+        yield send(label, disk(radius), z, SMALL, data=partial(inside.to, torch.float64))
+    d, waist = GRID.spacing[0], 300 * um
+    for part, z in ((0.0, 20 * mm), (0.3, 100 * mm), (0.5, 1.0)):
+        edge = (part - 0.5) * d
+        open_part = fo.shapes.edge(GRID, 0.0, (0.0, edge))
+        data = samples(beam(waist), GRID, 0.0) * open_part
+        wave = cut_beam(waist, (-1.0, 1.0, edge, 1.0))
+        yield send(f"beam behind a knife edge {part:g} of a cell in", wave, z, data=partial(data.clone))
+
+
+def noisy() -> Iterable[Setting]:
+    """Noise of a part of the band, and of all of it; speckle of a hundred beams."""
+    for band, z, envelope, asked in (
+        (0.5, 0.3 * mm, 60 * um, {DOUBLE: 1e-3}),
+        (0.5, 5 * mm, 60 * um, BOTH),
+        (0.8, 2 * mm, 60 * um, {DOUBLE: 1e-3}),
+        (1.0, 5 * mm, 0.0, {DOUBLE: 1e-3}),
+    ):
+        data, wave = noise(48, 8 * um, band, 3, envelope)
+        grid = fo.Grid((48, 48), 8 * um)
+        label = f"noise of {band:g} of the band" + ", within the grid" * bool(envelope)
+        yield send(label, wave, z, grid, data=partial(data.clone), asked=asked)
+    for z, spread, asked in ((10 * mm, 0.4 * mm, BOTH), (100 * mm, 0.4 * mm, {DOUBLE: 1e-3}), (20 * mm, 1.5 * mm, {DOUBLE: 1e-3})):
+        yield send(f"speckle over {show(spread, 'length')}", many(60, 50 * um, 0.01, spread, 5), z, asked=asked)
+
+
+def elsewhere() -> Iterable[Setting]:
+    """Beams onto other grids, also where hardly any light is."""
+    for waist, z, onto in (
+        (100 * um, 0.1, fo.Grid((100, 90), 3 * um, (50 * um, -20 * um))),
+        (100 * um, 1.0, fo.Grid((64, 64), 200 * um)),
+        (16 * um, 0.1, fo.Grid((80, 80), 50 * um, (1 * mm, 0.0))),
+        (100 * um, 0.3, fo.Grid((100, 100), 8 * um, (1.2 * mm, 0.0))),
+        (100 * um, 0.3, fo.Grid((100, 100), 8 * um, (2 * mm, 1 * mm))),
+        (100 * um, 0.02, fo.Grid((100, 100), 8 * um, (0.0, 0.8 * mm))),
+        (12 * um, 0.02, fo.Grid((100, 100), 8 * um, (0.0, 1.5 * mm))),
+    ):
+        label = f"w0 = {show(waist, 'length')}, onto {onto} about {onto.center[0] / mm:g}, {onto.center[1] / mm:g} mm"
+        yield send(label, beam(waist), z, onto=onto, asked=BOTH)
+
+
+FAMILIES = (beams, tilted, chirped, bordered, edged, round_and_cut, noisy, elsewhere)
+
+
+def compare(families: Iterable[Callable[[], Iterable[Setting]]] = FAMILIES) -> list[Estimate]:
+    """All cases of some families."""
+    return [done for family in families for setting in family() for done in estimate(family.__name__, setting)]
