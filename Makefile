@@ -51,10 +51,8 @@ types: .venv/.ready-dev
 docs: .venv/.ready-dev  ## build the pages and run the gallery, into docs/_build/html
 	$(PY) -m sphinx -n -W --keep-going -b html docs docs/_build/html
 
-validate: .venv/.ready  ## compare with exact solutions; writes docs/validation.txt
-	$(PY) -m validation $(ARGS) > docs/validation.txt.new
-	mv docs/validation.txt.new docs/validation.txt
-	@cat docs/validation.txt
+validate: .venv/.ready  ## compare with exact solutions; writes docs/validation.md
+	$(PY) -m validation $(ARGS)
 
 bench: .venv/.ready  ## time it beside other packages; writes docs/results
 	$(PY) -m benchmarks $(ARGS)
@@ -64,6 +62,6 @@ results: demo  ## run the demo and put its table and figures into the pages
 	$(PY) -m models.light runs/demo runs/demo/bench.toml -o docs/results/light.csv
 
 clean:  ## remove what was built; keeps .venv and runs
-	rm -rf build dist docs/_build docs/gallery docs/reference/generated docs/sg_execution_times.rst docs/validation.txt.new
+	rm -rf build dist docs/_build docs/gallery docs/reference/generated docs/sg_execution_times.rst
 	rm -rf .pytest_cache .ruff_cache .hypothesis
 	find fouroptics models validation benchmarks tests docs -name __pycache__ -prune -exec rm -rf {} +
