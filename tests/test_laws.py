@@ -1,6 +1,8 @@
 """Laws that every propagator and every element keeps, whichever way it is computed."""
 
+import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -186,16 +188,15 @@ def coupled(u: fo.Field, v: fo.Field) -> complex:
     [
         partial(fo.propagate, z=10 * mm),
         partial(fo.propagate, z=-10 * mm),
-        partial(fo.propagate, z=10 * mm, pixels=True),
         partial(fo.fresnel, z=10 * mm),
         partial(fo.rayleigh_sommerfeld, z=0.05),
         partial(fo.angular_spectrum, z=4 * mm),
     ],
-    ids=["propagate", "back", "cells", "fresnel", "rayleigh sommerfeld", "angular spectrum"],
+    ids=["propagate", "back", "fresnel", "rayleigh sommerfeld", "angular spectrum"],
 )
 def test_light_couples_the_same_both_ways_between_any_two_grids(run: Callable[..., fo.Field]):
-    """Beams that both grids hold; 1e-6: what of a waist of 30 um is beyond the band of 11 um samples and the edges."""
-    here, there = fo.Grid((64, 57), PITCH, (10 * um, 0.0)), fo.Grid((90, 60), (5 * um, 11 * um), (30 * um, -20 * um))
+    """Beams that both grids hold; 1e-6: the borders, and what a waist of 30 um has beyond the band of 11 um samples."""
+    here, there = fo.Grid((40, 37), PITCH, (10 * um, 0.0)), fo.Grid((60, 31), (5 * um, 11 * um), (30 * um, -20 * um))
     u, v = beam(here, center=(20 * um, 10 * um)), beam(there, center=(30 * um, -40 * um))
     forward = coupled(run(u, onto=there), v)
     assert abs(forward - coupled(run(v, onto=here), u)) < 1e-6 * abs(forward)
@@ -204,7 +205,7 @@ def test_light_couples_the_same_both_ways_between_any_two_grids(run: Callable[..
 WIDE = fo.Grid((160, 171), PITCH)
 ONWARD: dict[str, Callable[..., fo.Field]] = {
     "propagate": fo.propagate,
-    "over another grid": lambda u, z: fo.propagate(u, z, WIDE if u.grid != WIDE else fo.Grid((240, 140), 6 * um)),
+    "over another grid": lambda u, z: fo.propagate(u, z, WIDE if u.grid != WIDE else fo.Grid((240, 220), 6 * um)),
     "planes": lambda u, z: u.replace(data=fo.propagate(u, [z, 0.0]).data[..., 0, :, :]),
     "angular spectrum": fo.angular_spectrum,
     "periodic": partial(fo.angular_spectrum, pad=1),
@@ -215,7 +216,7 @@ ONWARD: dict[str, Callable[..., fo.Field]] = {
 @pytest.mark.parametrize(("first", "second"), [(8 * mm, 12 * mm), (20 * mm, -5 * mm), (15 * mm, -15 * mm)])
 @pytest.mark.parametrize("run", ONWARD.values(), ids=ONWARD)
 def test_two_steps_are_one_and_back_is_the_way_back(run: Callable[..., fo.Field], first: float, second: float):
-    """A beam that stays inside, to its tail at the border: exp(-(600/100)^2) = 2e-16 at the waist, 1e-10 after 20 mm."""
+    """A beam that stays inside but for its tail: at the border exp(-6^2) at the waist, 1e-10 of it after 20 mm."""
     u = beam(WIDE, 100 * um)
     two = run(run(u, first), second)
     one = u if first + second == 0 else fo.propagate(u, first + second)
@@ -224,45 +225,131 @@ def test_two_steps_are_one_and_back_is_the_way_back(run: Callable[..., fo.Field]
     assert relative(two.data, one.data) < 1e-9
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.tuples(st.integers(1, 24), st.integers(1, 24)),
     st.tuples(st.integers(1, 24), st.integers(1, 24)),
-    st.tuples(st.floats(-40, 40), st.floats(-40, 40)),
-    st.sampled_from([50 * um, -1 * mm, 0.1]),
+    st.tuples(st.floats(-15, 15), st.floats(-15, 15)),
+    st.sampled_from([1 * mm, -1 * mm, 5 * mm, 0.1]),
 )
-def test_onto_any_grid_is_a_part_of_a_wider_one(shape: Any, target: Any, shift: Any, z: float):
-    """Odd, even, not square, shifted: the samples that a target shares with a wider one are the same light.
-
-    2e-3: the kernel of the wider one is longer, which full-band noise feels at the edge of its band.
-    """
+def test_a_part_of_a_wider_target_is_the_same_light(shape: Any, target: Any, shift: Any, z: float):
+    """Odd, even, not square, between samples. 3e-3: a longer kernel, which noise feels at the edge of its band."""
     u = field(noise(*shape), fo.Grid(shape, 8 * um))
     onto = fo.Grid(target, 8 * um, (shift[0] * um, shift[1] * um))
     wider = fo.Grid((target[0] + 13, target[1] + 8), 8 * um, (onto.center[0] + 16 * um, onto.center[1] - 8 * um))
-    start = [wide // 2 - n // 2 - s for wide, n, s in zip(wider.shape, target, (2, -1), strict=True)]
-    out = fo.propagate(u, z, onto).data
-    part = fo.propagate(u, z, wider).data[start[0] : start[0] + target[0], start[1] : start[1] + target[1]]
-    assert float((out - part).norm()) < 2e-3 * float(u.data.norm())
+    i, j = (wide // 2 - n // 2 - s for wide, n, s in zip(wider.shape, target, (2, -1), strict=True))
+    part = fo.propagate(u, z, wider).data[i : i + target[0], j : j + target[1]]
+    assert relative(fo.propagate(u, z, onto).data, part) < 3e-3
 
 
 # ---- energy ----------------------------------------------------------------------------------------------------------
 
 
-def largest_gain(step: Step, grid: fo.Grid, times: int = 12) -> float:
-    """Power out over power in for the field that gains most, found by power iteration: a bound from below."""
-    x, gain = noise(*grid.shape), 0.0
-    for _ in range(times):
-        x = x / x.norm()
-        out, _ = pulled_back(step, x, torch.zeros_like(step(field(x, grid)).data), grid)
-        gain = float(step(field(x, grid)).power()) / float(field(x, grid).power())
-        _, x = pulled_back(step, x, out, grid)
+def largest_gain(step: Step, grid: fo.Grid) -> float:
+    """Power out over power in for the field that gains most, from below, by power iteration."""
+    u, gain = field(noise(*grid.shape), grid), 0.0
+    for _ in range(12):
+        out = step(u)
+        gain = float(out.power()) / float(u.power())
+        _, back = pulled_back(step, u.data, out.data, grid)
+        u = field(back / back.norm(), grid)
     return gain
 
 
+GROWTH: dict[str, Callable[..., fo.Field]] = {
+    "propagate": fo.propagate,
+    "planes": lambda u, z, onto: next(fo.planes(u, [z], onto)),
+    "angular spectrum": fo.angular_spectrum,
+    "periodic": lambda u, z, onto: fo.angular_spectrum(u, z, pad=1),
+    "fresnel": fo.fresnel,
+}
+
+
+@pytest.mark.filterwarnings("ignore::fouroptics.errors.SamplingWarning")  # of the window, of the paraxial phase
 @pytest.mark.parametrize("z", [0.5 * um, -10 * um, 100 * um, 10 * mm])
 @pytest.mark.parametrize("d", [0.2 * um, 1 * um, 8 * um])
-def test_energy_never_grows(d: float, z: float):
-    """Not even that of the field made for it, evanescent waves (d < 266 nm) included, both ways; 1e-9 for rounding."""
-    grid, wide = fo.Grid((12, 15), d), fo.Grid((30, 40), d)
-    for run in (partial(fo.propagate, z=z), partial(fo.propagate, z=z, onto=wide)):
-        assert largest_gain(run, grid) < 1 + 1e-9
+@pytest.mark.parametrize("run", GROWTH.values(), ids=GROWTH)
+def test_energy_never_grows(run: Callable[..., fo.Field], d: float, z: float):
+    """Not for the field that gains most, evanescent waves (d < 266 nm) included, both ways; 1e-9 for rounding."""
+    grid = fo.Grid((12, 15), d)
+    for onto in (grid, fo.Grid((30, 40), d), fo.Grid((50, 40), (0.8 * d, 0.7 * d), (3 * d, 0.0))):
+        assert largest_gain(partial(run, z=z, onto=onto), grid) < 1 + 1e-9
+
+
+@pytest.mark.parametrize("name", ["Mask", "Aperture", "Lens", "aberrate", "lens", "FourierLens"])
+def test_no_element_adds_energy(name: str):
+    """A lens, an aberration and the lens transform on its whole period keep it all; rounding."""
+    gain = largest_gain(STEPS[name], SOURCE)
+    assert gain < 1 + 1e-9
+    if name in ("aberrate", "lens", "FourierLens"):
+        assert gain == pytest.approx(1, abs=1e-9)
+
+
+def test_all_the_light_of_cells_is_in_their_orders():
+    """Beyond F cycles a cell an axis has ``1/(pi^2 F)`` of it; 5e-3: the edge of the grid is not that sharp an F."""
+    z, half, d = 0.4 * mm, 0.2 * mm, 8 * um
+    u = field(noise(6, 5), fo.Grid((6, 5), d))
+    out = fo.propagate(u, z, fo.Grid((400, 400), 1 * um), pixels=True)
+    cycles = d / WAVELENGTH * half / math.hypot(half, z)
+    assert float(out.power() / u.power()) == pytest.approx(1 - 2 / (math.pi**2 * cycles), abs=5e-3)
+
+
+# ---- precision -------------------------------------------------------------------------------------------------------
+
+PLAIN, FINER = fo.Grid((32, 27), 16 * um), fo.Grid((40, 41), 12 * um, (100 * um, -60 * um))
+DISTANCES = [10 * mm, 0.1, 1.0, 3.0]
+VALID: dict[str, tuple[Callable[..., fo.Field], list[float]]] = {
+    "propagate": (fo.propagate, DISTANCES),
+    "propagate, other pitch": (partial(fo.propagate, onto=FINER), DISTANCES),
+    "cells": (partial(fo.propagate, pixels=True), DISTANCES),
+    "planes": (lambda u, z: fo.propagate(u, [z]), DISTANCES),
+    "angular spectrum": (fo.angular_spectrum, DISTANCES[:1]),
+    "periodic": (partial(fo.angular_spectrum, pad=1), DISTANCES),
+    "fresnel": (fo.fresnel, DISTANCES),
+    "fresnel, other pitch": (partial(fo.fresnel, onto=FINER), DISTANCES),
+    "rayleigh sommerfeld": (fo.rayleigh_sommerfeld, DISTANCES[1:]),
+    "rayleigh sommerfeld, sum": (partial(fo.rayleigh_sommerfeld, onto=FINER), DISTANCES[1:]),
+    "fraunhofer": (fo.fraunhofer, DISTANCES[3:]),
+    "fourier lens": (fo.fourier_lens, DISTANCES),
+}
+
+
+@pytest.mark.parametrize(("name", "z"), [(name, z) for name, (_, each) in VALID.items() for z in each])
+def test_single_precision_is_enough(name: str, z: float):
+    """Of noise, with its carrier. 1e-4 is promised; with phases from float64, some steps of float32 are left, 2e-6."""
+    run, u = VALID[name][0], field(noise(*PLAIN.shape), PLAIN)
+    single = run(u.to(SINGLE), z).data
+    assert single.dtype == SINGLE
+    assert relative(single, run(u, z).data) < 2e-6
+
+
+# ---- several at once -------------------------------------------------------------------------------------------------
+
+
+class Beams(torch.utils.data.Dataset):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, i: int) -> Tensor:
+        return fo.propagate(beam(SOURCE), (i + 1) * mm).data
+
+
+@pytest.mark.usefixtures("form")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_propagation_in_a_worker_process():
+    """After the parent has used its own threads, which a fork does not take along; the same to the last bit or so."""
+    fo.propagate(field(noise(3, *SOURCE.shape)), NEAR)
+    loader = torch.utils.data.DataLoader(Beams(), batch_size=2, num_workers=1, multiprocessing_context="fork")
+    for i, out in enumerate(torch.cat(list(loader))):
+        assert relative(out, Beams()[i]) < 1e-14
+
+
+@pytest.mark.usefixtures("form")
+def test_propagation_in_threads():
+    """Four at once over distances of their own, through one cache; more distances than it holds."""
+    distances = [(i % 11 + 1) * mm for i in range(44)]
+    u = field(noise(*SOURCE.shape))
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda z: fo.propagate(u, z).data, distances))
+    for z, out in zip(distances[:11], together, strict=False):
+        assert relative(out, fo.propagate(u, z).data) < 1e-14

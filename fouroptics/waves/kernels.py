@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fouroptics.light.grid import Grid
 from fouroptics.waves import blocked, sampling
-from fouroptics.waves.transforms import Kernel, fast_length, fft, fft2, frequencies, phasor
+from fouroptics.waves.transforms import Kernel, fast_length, fft, fft2, frequencies, kept, phasor
 
 BLOCK = 2**15  #: samples of a kernel that are built in float64 at a time: in cache, too few for torch to split
 
@@ -249,13 +249,28 @@ def paraxial(source: Grid, target: Grid, wavelength: float, z: float | Tensor, p
     return Kernel(torch.ones(1, 1, dtype=torch.complex128).expand(n[0] // 2 + 1, n[1] // 2 + 1), y, x)
 
 
+@lru_cache(maxsize=8)
+def cached_paraxial(
+    source: Grid,
+    target: Grid,
+    wavelength: float,
+    z: float,
+    pixels: bool,
+    dtype: torch.dtype,
+    device: torch.device,
+    batch: int,
+) -> Kernel:
+    """`paraxial` for a plain distance, cast and kept."""
+    return paraxial(source, target, wavelength, z, pixels).to(dtype, device, batch)
+
+
 def matrix(source: Grid, target: Grid, axis: int, wavelength: float, z: float | Tensor, pixels: bool) -> Tensor:
     """`line` at every difference target - source along an axis, complex128 (target, source)."""
     new, old = (torch.from_numpy(grid.coordinates()[axis]) for grid in (target, source))
     return line(new[:, None] - old, source.spacing[axis], wavelength, z, pixels=pixels)
 
 
-@lru_cache(maxsize=16)
+@kept(16)
 def cached_matrix(
     source: Grid,
     target: Grid,
@@ -270,28 +285,31 @@ def cached_matrix(
     return matrix(source, target, axis, wavelength, z, pixels).to(device, dtype)
 
 
-def spread(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> tuple[Grid, Kernel]:
-    """Kernel of the residual alone and the grid, that of `source` with a margin, to put its result on."""
+def widened(source: Grid, target: Grid, wavelength: float, z: float) -> Grid:
+    """Grid of `source` with room for what the residual of `linear` carries outward, and for what diffracts."""
+    ny, nx = (2 * math.ceil(3 * most) + 16 for most in margins(source, target, wavelength, z))
+    return Grid((source.shape[0] + ny, source.shape[1] + nx), source.spacing, source.center)
+
+
+def spread(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> Kernel:
+    """Kernel of the residual alone, from `source` onto its `widened` grid."""
     plain = sampling.number(z)
-    ny, nx = (math.ceil(3 * most) + 8 for most in margins(source, target, wavelength, plain))  # and what diffracts
-    onto = Grid((source.shape[0] + 2 * ny, source.shape[1] + 2 * nx), source.spacing, source.center)
+    onto = widened(source, target, wavelength, plain)
     shape = fast_length(onto.shape[0]), fast_length(onto.shape[1])
     f = [frequencies(n, d) for n, d in zip(shape, source.spacing, strict=True)]
     half = [axis[: len(axis) // 2 + 1].abs() for axis in f]
     rest = residual(half[0], half[1], wavelength, z, sampling.arriving(source, target, plain), torch.float64)
-    y, x = (
-        phasor(-axis * margin * d) / n for axis, margin, d, n in zip(f, (ny, nx), source.spacing, shape, strict=True)
-    )
-    return onto, Kernel(rest, y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64)), x)
+    room = [(new - old) / 2 * d for new, old, d in zip(onto.shape, source.shape, source.spacing, strict=True)]
+    y, x = (phasor(-axis * first) / n for axis, first, n in zip(f, room, shape, strict=True))
+    return Kernel(rest, y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64)), x)
 
 
 @lru_cache(maxsize=8)
 def cached_spread(
     source: Grid, target: Grid, wavelength: float, z: float, dtype: torch.dtype, device: torch.device, batch: int
-) -> tuple[Grid, Kernel]:
+) -> Kernel:
     """`spread` for a plain distance, cast and kept."""
-    onto, kernel = spread(source, target, wavelength, z)
-    return onto, kernel.to(dtype, device, batch)
+    return spread(source, target, wavelength, z).to(dtype, device, batch)
 
 
 @lru_cache(maxsize=8)
@@ -368,3 +386,14 @@ def windowed(
         factors.append(ramp)
     half = [axis[: len(axis) // 2 + 1].abs() for axis in f]
     return Kernel(transfer_function(half[0][:, None], half[1], wavelength, z), factors[0], factors[1])
+
+
+def constant(made: str, *key: Any) -> Kernel:
+    """Kernel by the name of one of the functions above that keep theirs; `torch.compile` takes it for a constant."""
+    rest, y, x, even = (_part(made, name, *key) for name in ("rest", "y", "x", "even"))
+    return Kernel(rest, y, x, even)
+
+
+@torch.compiler.assume_constant_result
+def _part(made: str, name: str, *key: Any) -> Any:
+    return getattr(globals()[made](*key), name)

@@ -127,7 +127,7 @@ def _linear(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Kernel
     data, key = field.data, (field.grid, onto, field.wavelength)
     if isinstance(z, Tensor):
         return _shaped(field, z, onto, pixels, kernels.window(*key, number(z)))
-    return kernels.cached_linear(*key, z, pixels, data.dtype, data.device, data.shape[:-2].numel())
+    return kernels.constant("cached_linear", *key, z, pixels, data.dtype, data.device, data.shape[:-2].numel())
 
 
 def _shaped(field: Field, z: float | Tensor, onto: Grid, pixels: bool, shape: tuple[int, int]) -> Kernel:
@@ -145,11 +145,11 @@ def _residual(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Fiel
     if pixels:
         field = _divided(field, kernels.parts(field.grid, onto, field.wavelength, number(z)))
     data, key = field.data, (field.grid, onto, field.wavelength)
+    grid = kernels.widened(*key, number(z))
     if isinstance(z, Tensor):
-        grid, kernel = kernels.spread(*key, z)
-        kernel = kernel.dense().to(data.dtype, data.device)
+        kernel = kernels.spread(*key, z).dense().to(data.dtype, data.device)
     else:
-        grid, kernel = kernels.cached_spread(*key, z, data.dtype, data.device, data.shape[:-2].numel())
+        kernel = kernels.constant("cached_spread", *key, z, data.dtype, data.device, data.shape[:-2].numel())
     return field.replace(data=convolve(data, kernel, grid.shape), grid=grid)
 
 
@@ -225,8 +225,11 @@ def fresnel(field: Field, z: float | Tensor, onto: Grid | None = None, *, pixels
     if not pitch_fits(field.grid, onto):
         carrier = phasor(torch.as_tensor(z / field.wavelength, dtype=torch.float64))
         return _by_matrices(field, z, onto, pixels).modulate(carrier)
-    kernel = kernels.paraxial(field.grid, onto, field.wavelength, z, pixels)
-    kernel = (kernel.dense() if isinstance(z, Tensor) else kernel).to(data.dtype, data.device, data.shape[:-2].numel())
+    key = (field.grid, onto, field.wavelength, z, pixels)
+    if isinstance(z, Tensor):
+        kernel = kernels.paraxial(*key).dense().to(data.dtype, data.device)
+    else:
+        kernel = kernels.constant("cached_paraxial", *key, data.dtype, data.device, data.shape[:-2].numel())
     return field.replace(data=convolve(data, kernel, onto.shape), grid=onto)
 
 
@@ -266,7 +269,7 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     if isinstance(z, Tensor):
         kernel = kernels.windowed(*key, z, shape, pad > 1).dense().to(data.dtype, data.device)
     else:
-        kernel = kernels.cached_window(*key, z, shape, pad > 1, data.dtype, data.device, batch)
+        kernel = kernels.constant("cached_window", *key, z, shape, pad > 1, data.dtype, data.device, batch)
     if pitch_fits(field.grid, onto):
         size = min(onto.shape[0], shape[0]), min(onto.shape[1], shape[1])
         out = convolve(data, kernel, size)
@@ -361,7 +364,7 @@ def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = Non
     if isinstance(z, Tensor):
         kernel = kernels.impulse(*key, z).to(data.dtype, data.device)
     else:
-        kernel = kernels.cached_impulse(*key, z, data.dtype, data.device)
+        kernel = kernels.constant("cached_impulse", *key, z, data.dtype, data.device)
     return field.replace(data=convolve(data, kernel, onto.shape), grid=onto)
 
 

@@ -5,9 +5,10 @@ are wrong by their own scale in some builds of torch: pytorch/pytorch#169670.)
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
 
 import torch
 from scipy.fft import next_fast_len
@@ -16,9 +17,28 @@ from torch import Tensor
 from fouroptics.light.grid import Grid
 from fouroptics.waves import blocked
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 BLOCKED = 2**19  #: samples of the padded windows from which on the blocked form is the faster one on a CPU
 
 
+def kept(size: int) -> Callable[[Function], Function]:
+    """``lru_cache`` for a function that returns a tensor or a number, which `torch.compile` takes for a constant."""
+
+    def wrap(make: Function) -> Function:
+        cached = lru_cache(size)(make)
+
+        @torch.compiler.assume_constant_result
+        @wraps(make)
+        def call(*key: Any) -> Any:
+            return cached(*key)
+
+        return cast(Function, call)
+
+    return wrap
+
+
+@kept(256)
 def fast_length(n: int) -> int:
     """Smallest length of at least n with small prime factors."""
     length: Any = next_fast_len(n)
@@ -131,7 +151,7 @@ def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int], *, turned: bool
     torch.Tensor
         (..., height, width).
     """
-    if kernel.rest.requires_grad:
+    if not torch.compiler.is_compiling() and kernel.rest.requires_grad:  # one that is compiled in is a constant
         return _plain(data, kernel, out, (False, not turned))
     return _convolution(data, kernel.rest, kernel.y, kernel.x, *kernel.shape, *out, False, not turned)
 
@@ -277,10 +297,11 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
         matrix = _matrix(line, onto, scale, sign, data.dtype, data.device)
         return data @ matrix.T if dim == -1 else matrix @ data
     if cheapest == "chirp":
-        before, middle, after = _chirps(line, onto, scale, sign, padded, data.dtype, data.device)
+        factors = _chirps(line, onto, scale, sign, padded, data.dtype, data.device)
+        before, middle, after = factors.split([n, padded, m])
         product = torch.fft.fft(data * before.view(view), n=padded, dim=dim) * middle.view(view)
         return torch.fft.ifft(product, dim=dim, norm="forward").narrow(dim, 0, m) * after.view(view)
-    before, after = _ramps(line, onto, whole, sign, data.dtype, data.device)
+    before, after = _ramps(line, onto, whole, sign, data.dtype, data.device).split([n, m])
     transform = torch.fft.fft if sign < 0 else torch.fft.ifft
     norm = "backward" if sign < 0 else "forward"
     out = transform(data * before.view(view), n=whole, dim=dim, norm=norm)
@@ -289,17 +310,17 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
     return out.narrow(dim, 0, m) * after.view(view)
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def _matrix(line: Line, onto: Line, scale: float, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     x, big_x = ((torch.arange(n, dtype=torch.float64) - n // 2) * d + c for n, d, c in (line, onto))
     return phasor(sign * big_x[:, None] * x / scale).to(device, dtype)
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def _chirps(
     line: Line, onto: Line, scale: float, sign: int, padded: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Factors of the chirp-z transform: ``i j = (i^2 + j^2 - (j - i)^2)/2`` turns the sum into a convolution."""
+) -> Tensor:
+    """Three factors of the chirp-z transform: ``i j = (i^2 + j^2 - (j - i)^2)/2`` makes the sum a convolution."""
     (n, d, c), (m, big_d, big_c) = line, onto
     turn = sign * d * big_d / scale / 2
     i, j = torch.arange(n, dtype=torch.float64), torch.arange(m, dtype=torch.float64)
@@ -309,16 +330,14 @@ def _chirps(
     index = torch.arange(padded, dtype=torch.float64)
     index = torch.where(index < m, index, index - padded)
     middle = torch.fft.fft(phasor(-turn * index**2)) / padded
-    return before.to(device, dtype), middle.to(device, dtype), after.to(device, dtype)
+    return torch.cat([before, middle, after]).to(device, dtype)
 
 
-@lru_cache(maxsize=64)
-def _ramps(
-    line: Line, onto: Line, whole: int, sign: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Phase ramps that turn an FFT (first sample at 0) into the transform between two centred, shifted lines."""
+@kept(64)
+def _ramps(line: Line, onto: Line, whole: int, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Phase ramps, before and after, that make an FFT the transform between two centred, shifted lines."""
     (n, d, c), (m, big_d, big_c) = line, onto
     start, begin = c / d - n // 2, big_c / big_d - m // 2
     i, j = torch.arange(n, dtype=torch.float64), torch.arange(m, dtype=torch.float64)
-    before = phasor(sign * begin * i / whole).to(device, dtype)
-    return before, phasor(sign * start * (j + begin) / whole).to(device, dtype)
+    before, after = phasor(sign * begin * i / whole), phasor(sign * start * (j + begin) / whole)
+    return torch.cat([before, after]).to(device, dtype)
