@@ -40,10 +40,10 @@ from .masks import encoding as encoding
 from .show import plot as plot
 from .waves import imaging as imaging
 from .waves.lenses import fourier_lens as fourier_lens
+from .waves.lenses import fraunhofer as fraunhofer
 from .waves.lenses import lens as lens
 from .waves.planner import plan as plan
 from .waves.propagation import angular_spectrum as angular_spectrum
-from .waves.propagation import fraunhofer as fraunhofer
 from .waves.propagation import fresnel as fresnel
 from .waves.propagation import planes as planes
 from .waves.propagation import propagate as propagate

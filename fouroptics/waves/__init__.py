@@ -6,7 +6,7 @@ blocked      the padded ones on a CPU, in blocks that stay in cache
 sampling     what a sampling can carry, in plain floats
 kernels      transfer functions and impulse responses, in float64, cached
 propagation  free space: propagate, planes, angular_spectrum, fresnel, ...
-lenses       the thin lens, the transform between its focal planes
+lenses       the thin lens; focal planes and the far field: fraunhofer
 planner      which method, how far off it is, what it costs
 imaging      PSF, OTF, incoherent and coherent images, Strehl ratio
 ===========  ==================================================================

@@ -1,9 +1,9 @@
 from . import imaging as imaging
 from .lenses import fourier_lens as fourier_lens
+from .lenses import fraunhofer as fraunhofer
 from .lenses import lens as lens
 from .planner import plan as plan
 from .propagation import angular_spectrum as angular_spectrum
-from .propagation import fraunhofer as fraunhofer
 from .propagation import fresnel as fresnel
 from .propagation import planes as planes
 from .propagation import propagate as propagate

@@ -1,4 +1,4 @@
-"""Lenses: the thin lens, and the transform between the focal planes of an ideal one."""
+"""The thin lens, and the two places where light is a Fourier transform: the focal plane of a lens and the far field."""
 
 import math
 import warnings
@@ -6,13 +6,13 @@ import warnings
 import torch
 from torch import Tensor
 
-from fouroptics.errors import GeometryError, SamplingWarning
+from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid, Pair
 from fouroptics.light.sources import axes
 from fouroptics.units import show
 from fouroptics.waves.sampling import number, warn_beyond_period
-from fouroptics.waves.transforms import fourier
+from fouroptics.waves.transforms import fourier, phasor
 
 
 def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) -> Field:
@@ -97,3 +97,60 @@ def focal_grid(field: Field, focal_length: float) -> Grid:
     scale = field.wavelength * focal_length
     pitch = [scale / (n * d) for n, d in zip(field.grid.shape, field.grid.spacing, strict=True)]
     return Grid(field.grid.shape, (pitch[0], pitch[1]))
+
+
+def fraunhofer(field: Field, z: float, onto: Grid | None = None) -> Field:
+    """Propagate into the far field, onto any grid.
+
+    ``U(X) = exp(ikz + i pi |X|^2/(lambda z))/(i lambda z) int u(x) exp(-2 pi i x.X/(lambda z)) dx``
+    (Goodman, eq. 4-25).
+
+    Parameters
+    ----------
+    field : Field
+        Batch of fields (..., y, x).
+    z : float
+        Distance in metres, not zero.
+    onto : Grid, optional
+        Grid of the result; left out, the pitch is ``lambda |z| / (n d)`` with as many samples.
+
+    Returns
+    -------
+    Field
+        On `onto`, same dtype.
+
+    Raises
+    ------
+    SamplingError
+        If z is 0 or not finite.
+
+    Warns
+    -----
+    SamplingWarning
+        If the field is too wide for the distance, the phase it drops at a corner of the grid being more than pi/8, or
+        if `onto` reaches beyond one period of the spectrum of the samples.
+    """
+    grid, scale = field.grid, field.wavelength * z
+    if scale == 0 or not math.isfinite(scale):
+        raise SamplingError(f"fraunhofer over z = {z} m: give a distance in the far field, or use propagate()")
+    if onto is None:
+        pitch = [abs(scale) / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
+        onto = Grid(grid.shape, (pitch[0], pitch[1]))
+    dropped = (
+        math.pi * sum((abs(c) + side / 2) ** 2 for c, side in zip(grid.center, grid.extent, strict=True)) / abs(scale)
+    )
+    if dropped > math.pi / 8:
+        warnings.warn(
+            f"fraunhofer over {show(z, 'length', 4)}: at a corner of {grid} it drops a phase of {dropped:.3g} rad; the "
+            f"far field begins at {show(abs(z) * dropped / (math.pi / 8), 'length', 3)}; use fresnel() or propagate()",
+            SamplingWarning,
+            stacklevel=2,
+        )
+    warn_beyond_period(grid, onto, abs(scale), "fraunhofer")
+    y, x = (torch.from_numpy(axis).to(field.data.device) for axis in onto.coordinates())
+    y, x = (
+        phasor(y**2 / (2 * scale) + z / field.wavelength % 1) * complex(0, -grid.cell / scale),
+        phasor(x**2 / (2 * scale)),
+    )
+    data = fourier(field.data, grid, onto, scale)
+    return field.replace(data=data, grid=onto).modulate(y[:, None] * x)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
 from fouroptics.waves import kernels, sampling
-from fouroptics.waves.sampling import number, warn_beyond_period
+from fouroptics.waves.sampling import number
 from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
 
 
@@ -37,7 +38,7 @@ def propagate(
     pixels : bool
         The samples are cells of uniform light, of the size of the pitch, with all their orders: a modulator, or an
         aperture whose edges lie between samples. Exact for such fields; a smooth beam is better off without: it loses
-        ``(pi f d)^2/6`` at a frequency f.
+        ``(pi f d)^2/6`` at a frequency f, and so is an edge that runs through cells, such as that of a circle.
 
     Returns
     -------
@@ -54,8 +55,10 @@ def propagate(
     SamplingWarning
         If `onto` lies farther aside than the steepest light that the samples carry.
     """
-    if not isinstance(z, float | int) and not (isinstance(z, Tensor) and z.ndim == 0):
-        fields = list(planes(field, z, onto, pixels=pixels))
+    if not isinstance(z, Real) and not (isinstance(z, Tensor) and z.ndim == 0):
+        learned = isinstance(z, Tensor) and z.requires_grad
+        one_by_one = (propagate(field, each, onto, pixels=pixels) for each in z)
+        fields = list(one_by_one if learned else planes(field, z, onto, pixels=pixels))
         return fields[0].replace(data=torch.stack([each.data for each in fields], -3))
     onto, z = onto or field.grid, _distance(z)
     if number(z) == 0 and onto == field.grid:
@@ -75,9 +78,9 @@ def planes(
     One transform of the field serves all planes where `onto` has its pitch. See `propagate`.
     """
     onto = onto or field.grid
-    each = [float(z) for z in distances]
-    if not each:
-        raise GeometryError("distances = []: give at least one, in metres")
+    if len(distances) == 0 or (isinstance(distances, Tensor) and distances.ndim != 1):
+        raise GeometryError(f"distances = {distances}: give one or more in a row, in metres")
+    each = [number(_distance(z)) for z in distances]
     if not pitch_fits(field.grid, onto):
         yield from (propagate(field, z, onto, pixels=pixels) for z in each)
         return
@@ -377,60 +380,3 @@ def _direct(field: Field, z: float | Tensor, onto: Grid) -> Field:
         response = kernels.spherical(dy, (big_x[:, None] - x)[None, :, None, :], field.wavelength, z).flatten(-2)
         rows.append(torch.einsum("...s,yxs->...yx", u, (field.grid.cell * response).to(u.device, u.dtype)))
     return field.replace(data=torch.cat(rows, -2), grid=onto)
-
-
-def fraunhofer(field: Field, z: float, onto: Grid | None = None) -> Field:
-    """Propagate into the far field, onto any grid.
-
-    ``U(X) = exp(ikz + i pi |X|^2/(lambda z))/(i lambda z) int u(x) exp(-2 pi i x.X/(lambda z)) dx``
-    (Goodman, eq. 4-25).
-
-    Parameters
-    ----------
-    field : Field
-        Batch of fields (..., y, x).
-    z : float
-        Distance in metres, not zero.
-    onto : Grid, optional
-        Grid of the result; left out, the pitch is ``lambda |z| / (n d)`` with as many samples.
-
-    Returns
-    -------
-    Field
-        On `onto`, same dtype.
-
-    Raises
-    ------
-    SamplingError
-        If z is 0.
-
-    Warns
-    -----
-    SamplingWarning
-        If the field is too wide for the distance, the phase it drops at a corner of the grid being more than pi/8, or
-        if `onto` reaches beyond one period of the spectrum of the samples.
-    """
-    grid, scale = field.grid, field.wavelength * number(_distance(z))
-    if scale == 0:
-        raise SamplingError("fraunhofer over z = 0 m: the far field begins much farther away; use propagate()")
-    if onto is None:
-        pitch = [abs(scale) / (n * d) for n, d in zip(grid.shape, grid.spacing, strict=True)]
-        onto = Grid(grid.shape, (pitch[0], pitch[1]))
-    dropped = (
-        math.pi * sum((abs(c) + side / 2) ** 2 for c, side in zip(grid.center, grid.extent, strict=True)) / abs(scale)
-    )
-    if dropped > math.pi / 8:
-        warnings.warn(
-            f"fraunhofer over {show(z, 'length', 4)}: at a corner of {grid} it drops a phase of {dropped:.3g} rad; the "
-            f"far field begins at {show(abs(z) * dropped / (math.pi / 8), 'length', 3)}; use fresnel() or propagate()",
-            SamplingWarning,
-            stacklevel=2,
-        )
-    warn_beyond_period(grid, onto, abs(scale), "fraunhofer")
-    y, x = (torch.from_numpy(axis).to(field.data.device) for axis in onto.coordinates())
-    y, x = (
-        phasor(y**2 / (2 * scale) + z / field.wavelength % 1) * complex(0, -grid.cell / scale),
-        phasor(x**2 / (2 * scale)),
-    )
-    data = fourier(field.data, grid, onto, scale)
-    return field.replace(data=data, grid=onto).modulate(y[:, None] * x)

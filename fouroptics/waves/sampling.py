@@ -70,6 +70,6 @@ def warn_beyond_period(source: Grid, target: Grid, scale: float, what: str) -> N
                 f"{show(pitch, 'length', 4)} define the spectrum up to {show(period / 2, 'length', 4)} "
                 "and repeat it beyond; use finer samples or a smaller grid",
                 SamplingWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
             return
