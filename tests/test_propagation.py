@@ -86,7 +86,12 @@ def test_light_of_half_the_band_is_a_sum_of_plane_waves_in_a_wide_window(name: s
     expected = plane_waves(u, z, ONTO[name], (2048, 2048))
     out = fo.propagate(u, z, ONTO[name])
     assert out.grid == ONTO[name]
-    print(name, z, relative(out.data, expected), relative(fo.angular_spectrum(u, z, ONTO[name], pad=4).data, expected) if z < 3e-3 else '')
+    print(
+        name,
+        z,
+        relative(out.data, expected),
+        relative(fo.angular_spectrum(u, z, ONTO[name], pad=4).data, expected) if z < 3e-3 else "",
+    )
 
 
 @pytest.mark.parametrize(("z", "tolerance"), [(0.1 * mm, 1e-5), (1 * mm, 1e-4), (10 * mm, 1e-3)])

@@ -3,9 +3,10 @@
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from numbers import Real
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
@@ -17,9 +18,10 @@ from fouroptics.waves.sampling import number
 from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
 
 
-def propagate(
-    field: Field, z: float | Tensor | Sequence[float], onto: Grid | None = None, *, pixels: bool = False
-) -> Field:
+Row = Sequence[float] | NDArray[np.floating]
+
+
+def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *, pixels: bool = False) -> Field:
     """Propagate over a distance onto any grid: the linear convolution with the response of free space.
 
     The samples stand for a band-limited field, zero outside its grid, and the result is that field's angular spectrum
@@ -55,7 +57,7 @@ def propagate(
     SamplingWarning
         If `onto` lies farther aside than the steepest light that the samples carry.
     """
-    if not isinstance(z, Real) and not (isinstance(z, Tensor) and z.ndim == 0):
+    if isinstance(z, Sequence | np.ndarray) or (isinstance(z, Tensor) and z.ndim > 0):
         learned = isinstance(z, Tensor) and z.requires_grad
         one_by_one = (propagate(field, each, onto, pixels=pixels) for each in z)
         fields = list(one_by_one if learned else planes(field, z, onto, pixels=pixels))
@@ -70,9 +72,7 @@ def propagate(
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
 
 
-def planes(
-    field: Field, distances: Sequence[float] | Tensor, onto: Grid | None = None, *, pixels: bool = False
-) -> Iterator[Field]:
+def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, pixels: bool = False) -> Iterator[Field]:
     """Propagate over several distances, a plane at a time: memory does not grow with their number.
 
     One transform of the field serves all planes where `onto` has its pitch. See `propagate`.
