@@ -187,18 +187,21 @@ def linear(
     """
     plain = sampling.number(z)
     orders = parts(source, target, wavelength, plain) if pixels else 1
-    fine = (orders * shape[0], orders * shape[1])
     y, x = (_line_spectrum(source, target, axis, wavelength, z, shape[axis], orders, pixels) for axis in (0, 1))
     y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
-    fy, fx = (frequencies(n, d / orders)[: n // 2 + 1].abs() for n, d in zip(fine, source.spacing, strict=True))
-    rest = residual(fy, fx, wavelength, z, sampling.arriving(source, target, plain), real)
-    if orders == 1 and source.shape == target.shape and source.center == target.center:
-        return Kernel(rest * y[: len(fy), None].to(rest) * x[: len(fx)].to(rest), even=shape)
-    kernel = Kernel(rest, y, x)
+    fy, fx = (frequencies(orders * n, d / orders).abs() for n, d in zip(shape, source.spacing, strict=True))
+    arriving = sampling.arriving(source, target, plain)
     if orders == 1:
-        return kernel
-    folded = kernel.dense().rest.view(orders, shape[0], orders, shape[1])
-    return Kernel(folded.sum((0, 2)))
+        fy, fx = fy[: len(fy) // 2 + 1], fx[: len(fx) // 2 + 1]
+        rest = residual(fy, fx, wavelength, z, arriving, real)
+        if source.shape != target.shape or source.center != target.center:
+            return Kernel(rest, y, x)
+        return Kernel(rest * y[: len(fy), None].to(rest) * x[: len(fx)].to(rest), even=shape)
+    whole = torch.zeros(shape, dtype=real.to_complex())  # every order of the finer lattice falls on this one
+    for f, a in zip(fy.view(orders, -1), y.view(orders, -1).to(whole), strict=True):
+        for g, b in zip(fx.view(orders, -1), x.view(orders, -1).to(whole), strict=True):
+            whole = whole + a[:, None] * b * residual(f, g, wavelength, z, arriving, real)
+    return Kernel(whole)
 
 
 def _line_spectrum(
