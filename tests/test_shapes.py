@@ -151,6 +151,8 @@ def test_a_star_is_bright_in_every_other_sector(spokes: int):
     far = np.hypot(y[:, None], x[None, :]) > 40 * um
     assert off[far].max() < 2e-2 + 1 / 40
     assert off.max() < 0.12
+    middle = fo.shapes.star(fo.Grid((250, 250), 3 * um), spokes, 300 * um)[125, 125]  # a sample on the very centre
+    assert 0 <= float(middle) <= 1
     cut = fo.shapes.star(GRID, spokes, 60 * um, CENTER)
     assert float(cut[fo.shapes.circle(GRID, 60 * um, CENTER) == 0].max()) == 0
 

@@ -143,8 +143,9 @@ def star(grid: Grid, spokes: int, radius: float, center: Pair = (0.0, 0.0)) -> T
     y, x = (axis - c for axis, c in zip(axes(grid), center, strict=True))
     r = torch.hypot(y, x).clamp_min(1e-3 * min(grid.spacing))
     period = 2 * math.pi * r / spokes
-    a, b = _sides(grid, y / r, x / r)  # across a spoke is along the circle
-    turns = spokes * torch.atan2(y, x) / (2 * math.pi)
+    angle = torch.atan2(y, x)
+    a, b = _sides(grid, angle.sin(), angle.cos())  # across a spoke is along the circle
+    turns = spokes * angle / (2 * math.pi)
     return _disk(grid, radius, center) * _bars(turns, 0.5, a / period, b / period)
 
 
