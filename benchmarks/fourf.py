@@ -12,7 +12,7 @@ import fouroptics as fo
 from benchmarks.harness import Contender, Row, Run, compare, floor
 from benchmarks.peers import Peer, Steps, keep
 from benchmarks.plain import PITCH, WAVELENGTH, beam, off
-from fouroptics.waves.imaging import coherent
+from fouroptics.waves.imaging import prepared
 
 FOCAL_LENGTH = 0.2
 
@@ -51,10 +51,10 @@ def filtered(data: Tensor, mask: Tensor) -> Tensor:
 
 def _ours(u: fo.Field, mask: Tensor, real: Tensor | None = None) -> Contender:
     pupil = fo.fourier_lens(u, FOCAL_LENGTH).replace(data=mask)
+    image = prepared(pupil, u, FOCAL_LENGTH, FOCAL_LENGTH)
 
     def call() -> fo.Field:
-        source = u if real is None else fo.Field(real, u.grid, u.wavelength)
-        return coherent(source, pupil, FOCAL_LENGTH, FOCAL_LENGTH)
+        return image(u if real is None else fo.Field(real, u.grid, u.wavelength))
 
     return Contender("fouroptics", "ours", lambda: (call, lambda out: out.data.flip((-2, -1))))
 

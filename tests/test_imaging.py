@@ -1,6 +1,7 @@
 """Imaging: against brute-force sums, against each other, and what they warn of."""
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import fouroptics as fo
 from fouroptics.light.sources import axes
 from fouroptics.light.zernike import noll
 from fouroptics.units import mm, nm, um
-from fouroptics.waves.imaging import coherent, incoherent, mtf, otf, psf, strehl
+from fouroptics.waves.imaging import coherent, incoherent, mtf, otf, prepared, psf, strehl
 
 WAVELENGTH, F = 500 * nm, 0.2
 SCALE = WAVELENGTH * F  # 1e-7 m^2: a pupil of 1 mm has its cut-off at 10 cycles/mm
@@ -308,3 +309,32 @@ def test_gradients_reach_the_pupil_and_the_object():
     assert torch.autograd.gradcheck(
         of(lambda p, u: coherent(field(u), p, F, F).data), (data, noise(4, 4).requires_grad_())
     )
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 10), (9, 9)])
+def test_a_prepared_4f_is_the_two_lens_transforms(shape: tuple[int, int]):
+    """Against the sums onto the same grid, any pupil, unequal lenses; float64 rounding. Gradients reach the pupil."""
+    noise = torch.Generator().manual_seed(0)
+    u = fo.Field(torch.randn(2, *shape, dtype=torch.complex128, generator=noise), fo.Grid(shape, 5 * um), WAVELENGTH)
+    focal = fo.fourier_lens(u, 0.2).grid
+    data = torch.randn(*shape, dtype=torch.complex128, generator=noise, requires_grad=True)
+    pupil = fo.Field(data, focal, WAVELENGTH)
+    spectrum = fo.fourier_lens(u, 0.2, focal).modulate(data)
+    with pytest.warns(fo.SamplingWarning) if shape[0] % 2 == 0 or shape[1] % 2 == 0 else nullcontext():
+        expected = fo.fourier_lens(
+            spectrum, 0.3, u.grid.inverted(0.3 / 0.2)
+        )  # the last sample is on the border of a period
+    ours = coherent(u, pupil, 0.2, 0.3)
+    assert ours.grid == expected.grid
+    torch.testing.assert_close(ours.data, expected.data, rtol=1e-11, atol=1e-11)
+    seen, there = (torch.autograd.grad(field.intensity.sum(), data)[0] for field in (ours, expected))
+    torch.testing.assert_close(seen, there, rtol=1e-10, atol=1e-10)
+
+
+def test_a_prepared_4f_refuses_what_it_was_not_made_for():
+    u = fo.Field(torch.ones(8, 8), fo.Grid((8, 8), 5 * um), WAVELENGTH)
+    pupil = fo.Field(torch.ones(8, 8), fo.fourier_lens(u, 0.2).grid, WAVELENGTH)
+    with pytest.raises(fo.GeometryError, match="pupil"):
+        prepared(pupil, u, 0.3, 0.2)
+    with pytest.raises(fo.GeometryError, match="prepared for"):
+        prepared(pupil, u, 0.2, 0.2)(u.replace(grid=fo.Grid((8, 8), 6 * um)))

@@ -33,9 +33,9 @@ def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[
         def columns(j: int) -> None:
             block = np.zeros((height, min(LINES, width - j)), u.dtype)
             block[: len(u)] = between[: len(u), j : j + LINES]
-            block = _transform(block, height, 0, inverse[0])
+            block = _transform(block, height, 0, inverse[0], own=True)
             _multiply(block, kernel, j)
-            between[: out[0], j : j + LINES] = _transform(block, height, 0, inverse[1])[: out[0]]
+            between[: out[0], j : j + LINES] = _transform(block, height, 0, inverse[1], own=True)[: out[0]]
 
         _rows(u, between, inverse[0], run)
         _each(columns, width, run)
@@ -66,7 +66,7 @@ def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], threads: in
         def columns(j: int) -> None:
             block = u[:, j : j + LINES].copy()
             _multiply(block, kernel, j)
-            between[:, j : j + LINES] = _transform(block, len(block), 0, True)[: out[0]]
+            between[:, j : j + LINES] = _transform(block, len(block), 0, True, own=True)[: out[0]]
 
         _each(columns, u.shape[1], run)
         _rows(between, target, True, run)
@@ -130,7 +130,8 @@ def _multiply(block: Array, kernel: Factors, j: int) -> None:
     block[len(rest) :] *= columns[1 : height - len(rest) + 1][::-1]
 
 
-def _transform(block: Array, n: int, axis: int, inverse: bool) -> Array:
-    """Unscaled transform along an axis, zero-padded behind to n."""
-    transformed: Any = scipy.fft.ifft(block, n, axis, norm="forward") if inverse else scipy.fft.fft(block, n, axis)
+def _transform(block: Array, n: int, axis: int, inverse: bool, *, own: bool = False) -> Array:
+    """Unscaled transform along an axis, zero-padded behind to n; one's own block may be used up."""
+    way, norm = (scipy.fft.ifft, "forward") if inverse else (scipy.fft.fft, "backward")
+    transformed: Any = way(block, n, axis, norm=norm, overwrite_x=own)
     return transformed

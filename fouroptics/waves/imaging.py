@@ -6,6 +6,7 @@ lens. For a system with its pupil elsewhere, `focal_length` is the distance from
 
 import math
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -194,16 +195,54 @@ def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = N
             f"{show(u.wavelength, 'length')}; give the pupil the wavelength of the field"
         )
     if onto is None and pupil.data.ndim == 2 and pupil.grid == focal_grid(u, f1):
-        # Both grids fit one FFT: two of them are a filter, and no sample has to be shifted but those of the pupil.
-        ny, nx = u.grid.shape
-        rolled = pupil.data.to(u.data).roll((-(ny // 2), -(nx // 2)), (-2, -1))
-        # The turned result starts at sample 0, which is to be the last: one sample on.
-        y, x = (phasor(torch.arange(n, device=u.data.device, dtype=torch.float64) / -n).to(u.data) for n in (ny, nx))
-        filter = Kernel(rolled, y * (-f1 / f2 / (ny * nx)), x)
-        data = convolve(u.data, filter, u.grid.shape, turned=True)
-        return u.replace(data=data, grid=u.grid.inverted(f2 / f1))
+        return prepared(pupil, u, f1, f2)(u)
     spectrum = fourier_lens(u, f1, pupil.grid)
     return fourier_lens(spectrum.modulate(pupil.data), f2, onto or u.grid.inverted(f2 / f1))
+
+
+def prepared(pupil: Field, like: Field, f1: float, f2: float) -> Callable[[Field], Field]:
+    """`coherent` for many fields like one: what depends on the pupil alone is done once.
+
+    Where the pupil fits one FFT of the field, two lens transforms are one filter, and no sample has to be shifted but
+    those of the pupil.
+
+    Parameters
+    ----------
+    pupil : Field
+        Amplitude transmission (fy, fx) on ``fourier_lens(like, f1).grid``.
+    like : Field
+        Gives grid, wavelength, dtype and device of the fields to come.
+    f1, f2 : float
+        Focal lengths in metres.
+
+    Returns
+    -------
+    callable
+        Maps a field (..., y, x) to its image on ``like.grid.inverted(f2 / f1)``.
+
+    Raises
+    ------
+    GeometryError
+        If the pupil is a batch or lies on another grid; from the callable, if a field lies on another grid.
+    """
+    if pupil.data.ndim != 2 or pupil.grid != focal_grid(like, f1):
+        raise GeometryError(
+            f"pupil {tuple(pupil.data.shape)} on {pupil.grid}: give one, on {focal_grid(like, f1)} about the axis, "
+            "or use coherent()"
+        )
+    ny, nx = like.grid.shape
+    rolled = pupil.data.to(like.data).roll((-(ny // 2), -(nx // 2)), (-2, -1))
+    # Two forward transforms turn the image, and it starts with sample 0, which is to be the last: one sample on.
+    y, x = (phasor(torch.arange(n, device=rolled.device, dtype=torch.float64) / -n).to(rolled) for n in (ny, nx))
+    kernel = Kernel(rolled, y * (-f1 / f2 / (ny * nx)), x).dense()
+    image_grid = like.grid.inverted(f2 / f1)
+
+    def image(u: Field) -> Field:
+        if u.grid != like.grid or u.wavelength != like.wavelength:
+            raise GeometryError(f"the field has {u.grid}, the 4f was prepared for {like.grid}: prepare another")
+        return u.replace(data=convolve(u.data, kernel, u.grid.shape, turned=True), grid=image_grid)
+
+    return image
 
 
 def strehl(pupil: Field) -> Tensor:
