@@ -51,11 +51,11 @@ def noise(*shape: int) -> Tensor:
 
 
 def test_arrays_end_in_y_x_and_shapes_are_height_width():
-    grid = fo.Grid((3, 5), (1 * mm, 2 * mm))
+    grid = fo.Grid((7, 5), (1 * mm, 2 * mm))
     y, x = grid.coordinates()
-    assert (len(y), len(x)) == (3, 5)
-    assert grid.extent == pytest.approx((3 * mm, 10 * mm))
-    assert fo.shapes.rectangle(grid, (1 * mm, 10 * mm)).tolist() == [[0] * 5, [1] * 5, [0] * 5]  # a row along x
+    assert (len(y), len(x)) == (7, 5)
+    assert grid.extent == pytest.approx((7 * mm, 10 * mm))
+    assert fo.shapes.rectangle(grid, (5 * mm, 10 * mm)).tolist() == [[0] * 5, *[[1] * 5] * 5, [0] * 5]  # along x
 
 
 @pytest.mark.parametrize(("n", "expected"), [(4, [-2, -1, 0, 1]), (5, [-2, -1, 0, 1, 2])])

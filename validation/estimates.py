@@ -107,14 +107,16 @@ def beam(
     return wave
 
 
-def many(count: int, waist: float, steepest: float, spread: float, seed: int) -> Wave:
+def many(
+    count: int, waist: float, steepest: float, spread: float, seed: int, wavelength: float = GREEN
+) -> Wave:
     """Speckle: beams of random places, directions and phases."""
     rng = np.random.default_rng(seed)
     place, sines = rng.uniform(-spread, spread, (count, 2)), rng.uniform(-steepest, steepest, (count, 2))
     weight = rng.normal(size=(count, 2)) @ [1, 1j]
 
     def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
-        beams = (beam(waist, 0.0, tuple(s), tuple(c))(y, x, z) for s, c in zip(sines, place, strict=True))
+        beams = (beam(waist, 0.0, tuple(s), tuple(c), wavelength)(y, x, z) for s, c in zip(sines, place, strict=True))
         return sum((w * b for w, b in zip(weight, beams, strict=True)), np.zeros(1, complex))
 
     return wave
@@ -175,7 +177,7 @@ def disk(radius: float) -> Wave:
     return wave
 
 
-def cut_beam(waist: float, edges: tuple[float, ...]) -> Wave:
+def cut_beam(waist: float, edges: tuple[float, ...], wavelength: float = GREEN) -> Wave:
     """Fresnel field of a Gaussian beam in its waist that passes an opening (y from, to, x from, to)."""
 
     def wave(y: exact.Real, x: exact.Real, z: float) -> exact.Complex:
@@ -185,9 +187,9 @@ def cut_beam(waist: float, edges: tuple[float, ...]) -> Wave:
             if z == 0:
                 lines.append(np.exp(-((axis / waist) ** 2)) * ((axis > low) & (axis < high)))
                 continue
-            ends = (exact.half_gaussian(axis, z, GREEN, waist, edge) for edge in (low, high))
+            ends = (exact.half_gaussian(axis, z, wavelength, waist, edge) for edge in (low, high))
             lines.append(next(ends) - next(ends))
-        return exact.phasor(z / GREEN) * lines[0] * lines[1]
+        return exact.phasor(z / wavelength) * lines[0] * lines[1]
 
     return wave
 
@@ -347,9 +349,15 @@ def edged() -> Iterable[Setting]:
         boxes = (square(0.996 * mm, part * d),)
         label = f"square of 0 and 1 off by {part:g} cells"
         yield send(label, shadow(boxes), z, data=partial(binary, boxes, GRID))
-    for z, asked in ((50 * mm, {DOUBLE: 1e-3}), (0.3, {SINGLE: 1e-3}), (3.0, {DOUBLE: 1e-3})):
-        boxes = (square(0.992 * mm, -d / 2),)
-        yield send("square of cells", shadow(boxes), z, data=partial(covered, boxes, GRID), pixels=True, asked=asked)
+    box = square(0.48 * mm, -d / 2)
+    for z, onto in (
+        (5 * mm, fo.Grid((2, 128), 8 * um, (30 * um, 0.0))),
+        (50 * mm, fo.Grid((2, 128), 8 * um, (30 * um, 0.0))),
+        (0.3, None),
+        (3.0, fo.Grid((20, 30), 200 * um)),
+    ):
+        data = partial(covered, (box,), SMALL)
+        yield send("square of cells", boundary(box), z, SMALL, onto, BOTH, data=data, pixels=True)
     box = square(0.48 * mm, 0.3 * d)
     for z in (2 * mm, 5 * mm, 20 * mm):
         onto = fo.Grid((2, 128), 8 * um, (30 * um, 0.0))
@@ -393,6 +401,71 @@ def round_and_cut() -> Iterable[Setting]:
         yield send(f"beam behind a knife edge {part:g} of a cell in", wave, z, data=partial(data.clone))
 
 
+def steep() -> Iterable[Setting]:
+    """Far from paraxial: fine samples, tight waists, large tilts."""
+    fine, tight = fo.Grid((128, 128), 0.2 * um), fo.Grid((200, 200), 0.4 * um)
+    for waist, z, onto in (
+        (0.8 * um, 20 * um, None),
+        (0.8 * um, 20 * um, fo.Grid((65, 80), 0.5 * um, (3 * um, -2 * um))),
+        (0.8 * um, 1 * mm, fo.Grid((65, 80), 10 * um, (3 * um, -2 * um))),
+        (0.4 * um, 20 * um, fo.Grid((100, 100), 0.4 * um)),
+        (2 * um, 50 * um, None),
+    ):
+        yield send(f"w0 = {show(waist, 'length')}", beam(waist), z, fine, onto, BOTH)
+    for sine, z, onto in (
+        (0.5, 0.5 * mm, fo.Grid((200, 200), 0.6 * um, (0.0, 290 * um))),
+        (0.45, 1 * mm, fo.Grid((128, 128), 1 * um, (0.0, 504 * um))),
+        (0.5, 30 * um, None),
+        (0.5, 80 * um, None),
+    ):
+        yield send(f"sine {sine}", beam(6 * um, 0.0, (0.0, sine)), z, tight, onto, BOTH)
+    for z in (20 * um, 200 * um):
+        onto = fo.Grid((3, 150), 0.5 * um, (4 * um, 0.0))
+        box = square(40 * um, 0.12 * um)
+        yield send("square", boundary(box), z, tight, onto, data=partial(covered, (box,), tight))
+
+
+def drawn(seed: int, count: int) -> Iterable[Setting]:
+    """Beams, speckle, openings and circles of random size, place, pitch, wavelength and distance."""
+    rng = np.random.default_rng(seed)
+    while count:
+        d, n = math.exp(rng.uniform(math.log(2), math.log(20))) * um, int(rng.integers(64, 200))
+        wavelength = float(rng.choice([405, 532, 633, 1064])) * nm
+        z = n * d**2 / wavelength * 10 ** rng.uniform(-1.3, 1.7)
+        grid = fo.Grid((n, n), d)
+        kind = rng.choice(["beam", "beam", "speckle", "covered", "covered", "binary", "cut"])
+        reach = min(n * d / z, wavelength / (2 * d))
+        if kind in ("covered", "binary", "cut") and reach**4 * z / wavelength > 0.02:
+            continue
+        onto, label = None, f"{n} x {show(d, 'length', 3)}, {show(wavelength, 'length')}"
+        if rng.random() < 0.4:
+            m, coarser = int(rng.integers(20, 150)), math.exp(rng.uniform(-1, 1.5))
+            aside = rng.uniform(-0.5, 0.5, 2) * n * d
+            onto = fo.Grid((m, m), d if rng.random() < 0.4 else d * coarser, (float(aside[0]), float(aside[1])))
+            label += f", onto {onto}"
+        asked = {[DOUBLE, SINGLE][int(rng.integers(2))]: float(rng.choice([1e-2, 1e-3, 1e-6]))}
+        size = n * d * math.exp(rng.uniform(math.log(3 / n), math.log(0.8)))
+        middle = tuple(float(c) for c in rng.uniform(-0.3, 0.3, 2) * (n * d - size))
+        count -= 1
+        data = None
+        if kind == "beam":
+            waist, start = max(size / 2.4, 3 * wavelength), float(rng.choice([0, 0, 1, -1]) * rng.uniform(0, 1.5) * z)
+            tilt = rng.uniform(-0.4, 0.4, 2) * wavelength / (2 * d)
+            wave = beam(waist, start, (float(tilt[0]), float(tilt[1])), middle, wavelength)
+        elif kind == "speckle":
+            wave = many(30, max(size / 4, 5 * d), 0.2 * wavelength / d, n * d / 6, int(rng.integers(99)), wavelength)
+        elif kind == "cut":
+            wave = cut_beam(n * d / 5, (-1.0, 1.0, middle[1], 1.0), wavelength)
+            open_part = fo.shapes.edge(grid, 0.0, (0.0, middle[1]))
+            data = partial(torch.mul, samples(beam(n * d / 5, wavelength=wavelength), grid, 0.0), open_part)
+        else:
+            if size < 5 * d:
+                continue
+            boxes = ((middle[0] - size / 2, middle[0] + size / 2, middle[1] - size / 3, middle[1] + size / 3),)
+            wave, data = shadow(boxes, wavelength), partial(covered if kind == "covered" else binary, boxes, grid)
+        yield send(f"{kind} {size / d:.3g} in {label}", wave, float(z), grid, onto, asked, data=data, wavelength=wavelength)
+
+
 def noisy() -> Iterable[Setting]:
     """Noise of a part of the band, and of all of it; speckle of a hundred beams."""
     for band, z, envelope, asked in (
@@ -424,7 +497,7 @@ def elsewhere() -> Iterable[Setting]:
         yield send(label, beam(waist), z, onto=onto, asked=BOTH)
 
 
-FAMILIES = (beams, tilted, chirped, bordered, edged, round_and_cut, noisy, elsewhere)
+FAMILIES = (beams, tilted, chirped, bordered, edged, round_and_cut, steep, noisy, elsewhere)
 
 
 def compare(families: Iterable[Callable[[], Iterable[Setting]]] = FAMILIES) -> list[Estimate]:

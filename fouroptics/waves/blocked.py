@@ -15,7 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-LINES = 64  #: rows or columns in a block: what they hold stays in cache
+BLOCK = 2**17  #: samples of a block, 1 MB in complex64
 
 Array = NDArray[Any]
 Factors = tuple[Array, Array | None, Array | None, tuple[int, int]]  # rest, y, x, shape of a `transforms.Kernel`
@@ -30,15 +30,15 @@ def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[
     def one(u: Array, target: Array, run: Run) -> None:
         between = np.empty((rows, width), u.dtype)
 
-        def columns(j: int) -> None:
-            block = np.zeros((height, min(LINES, width - j)), u.dtype)
-            block[: len(u)] = between[: len(u), j : j + LINES]
+        def columns(part: slice) -> None:
+            block = np.zeros((height, part.stop - part.start), u.dtype)
+            block[: len(u)] = between[: len(u), part]
             block = _transform(block, height, 0, inverse[0], own=True)
-            _multiply(block, kernel, j)
-            between[: out[0], j : j + LINES] = _transform(block, height, 0, inverse[1], own=True)[: out[0]]
+            _multiply(block, kernel, part)
+            between[: out[0], part] = _transform(block, height, 0, inverse[1], own=True)[: out[0]]
 
         _rows(u, between, inverse[0], run)
-        _each(columns, width, run)
+        _each(columns, width, height, run)
         _rows(between[: out[0]], target, inverse[1], run)
 
     return _over(data, out, threads, one)
@@ -48,11 +48,11 @@ def spectrum(data: Array, shape: tuple[int, int], threads: int) -> Array:
     """Padded transform of the last two axes."""
 
     def one(u: Array, target: Array, run: Run) -> None:
-        def columns(j: int) -> None:
-            target[:, j : j + LINES] = _transform(target[: len(u), j : j + LINES], shape[0], 0, False)
+        def columns(part: slice) -> None:
+            target[:, part] = _transform(target[: len(u), part], shape[0], 0, False)
 
         _rows(u, target, False, run)
-        _each(columns, shape[1], run)
+        _each(columns, shape[1], shape[0], run)
 
     return _over(data, shape, threads, one)
 
@@ -63,12 +63,12 @@ def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], threads: in
     def one(u: Array, target: Array, run: Run) -> None:
         between = np.empty((out[0], u.shape[1]), u.dtype)
 
-        def columns(j: int) -> None:
-            block = u[:, j : j + LINES].copy()
-            _multiply(block, kernel, j)
-            between[:, j : j + LINES] = _transform(block, len(block), 0, True, own=True)[: out[0]]
+        def columns(part: slice) -> None:
+            block = u[:, part].copy()
+            _multiply(block, kernel, part)
+            between[:, part] = _transform(block, len(block), 0, True, own=True)[: out[0]]
 
-        _each(columns, u.shape[1], run)
+        _each(columns, u.shape[1], len(u), run)
         _rows(between, target, True, run)
 
     return _over(spectrum, out, threads, one)
@@ -98,25 +98,26 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def _each(work: Callable[[int], None], count: int, run: Run) -> None:
-    list(run(work, range(0, count, LINES)))
+def _each(work: Callable[[slice], None], count: int, length: int, run: Run) -> None:
+    """Do all lines, as many at a time as make a block."""
+    lines = max(BLOCK // length, 16)
+    list(run(work, [slice(i, min(i + lines, count)) for i in range(0, count, lines)]))
 
 
 def _rows(u: Array, target: Array, inverse: bool, run: Run) -> None:
     """Transform along the rows of the longer of the two, zero-padded or cut to the width of `target`."""
     width = max(u.shape[1], target.shape[1])
 
-    def some(i: int) -> None:
-        lines = u[i : i + LINES]
-        target[i : i + len(lines)] = _transform(lines, width, 1, inverse)[:, : target.shape[1]]
+    def some(part: slice) -> None:
+        target[part] = _transform(u[part], width, 1, inverse)[:, : target.shape[1]]
 
-    _each(some, len(u), run)
+    _each(some, len(u), width, run)
 
 
-def _multiply(block: Array, kernel: Factors, j: int) -> None:
-    """Multiply columns j and on of a spectrum by those of the kernel."""
+def _multiply(block: Array, kernel: Factors, part: slice) -> None:
+    """Multiply some columns of a spectrum by those of the kernel."""
     rest, y, x, (height, width) = kernel
-    end, kept = j + block.shape[1], rest.shape[1]
+    j, end, kept = part.start, part.stop, rest.shape[1]
     if y is not None and x is not None:
         block *= y[:, None]
         block *= x[j:end]

@@ -246,7 +246,8 @@ def _extended(rows: Tensor, *, goes_on: bool) -> tuple[Tensor, Tensor]:
     fade = torch.cos(math.pi / 2 * k / (extra + 1)) ** 2
     ends = []
     for last, before in ((rows[..., :1], rows[..., 1:2]), (rows[..., -1:], rows[..., -2:-1])):
-        ratio = torch.where(before == 0, 0, last / torch.where(before == 0, 1, before))
+        dark = before.abs() < 1e-100
+        ratio = torch.where(dark, 0, last / torch.where(dark, 1, before))
         ends.append(last * (ratio / ratio.abs().clamp_min(1)) ** k * fade)
     return inside, torch.cat([ends[0].flip(-1), torch.zeros_like(rows), ends[1]], -1)
 
@@ -348,7 +349,8 @@ def _terms(lines: list[_Line], field: Field, onto: Grid, z: float, pixels: bool)
     wrong, misplaced, missing = (sum(part) for part in zip(*steps, strict=True))
     outside = sum(line.outside for line in lines)
     floor = noise * (4 * ulp + max(shifts)) ** 2
-    base = max(arriving - wrong - floor, 0) + missing + outside
+    base = max(arriving - wrong - floor, 0) + outside
+    base += sum(step[2] for step, line in zip(steps, lines, strict=False) if line.stepped)  # else a bound
     each = 4 * eps + max(shifts)
     terms = {
         "wrap": 0.0,
