@@ -76,3 +76,13 @@ def test_it_is_compiled_once_for_a_distance_and_again_for_another():
     again = len(counts)
     run(u, 2 * mm)
     assert len(counts) == again
+
+
+def test_grids_may_be_made_inside():
+    data = torch.randn(*GRID.shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+
+    def run(data: Tensor) -> Tensor:
+        u = fo.propagate(fo.Field(data, fo.Grid((24, 31), 8 * um), 532 * nm), 2 * mm, GRID.shifted(8 * um, 0.0))
+        return fo.fourier_lens(fo.propagate(u, 2 * mm, fo.Grid((20, 20), 5 * um)), 0.1).data
+
+    assert relative(torch.compile(run, fullgraph=True, backend="aot_eager")(data), run(data)) < 1e-6

@@ -1,6 +1,8 @@
 """Fourier sums and convolutions: every path, at every size, is the sum as it is defined."""
 
+import multiprocessing
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -190,7 +192,8 @@ def test_the_blocked_form_is_the_plain_one(case: dict[str, Any]):
     kernel, data = kernel_of(case["period"], case["form"]), noise(*case["batch"], *case["size"])
     expected = transforms._plain(data, kernel, case["out"], case["inverse"])
     factors = transforms._arrays(kernel)
-    done = torch.from_numpy(blocked.convolve(data.numpy(), factors, case["out"], case["inverse"], case["threads"]))
+    with patch.object(blocked, "BLOCK", 2000):  # 16 lines or a few more: several blocks, one across the middle
+        done = torch.from_numpy(blocked.convolve(data.numpy(), factors, case["out"], case["inverse"], case["threads"]))
     assert done.shape == expected.shape
     assert float((done - expected).norm()) <= 1e-12 * float(expected.norm())
     if case["inverse"] == (False, True):
@@ -284,3 +287,14 @@ def test_a_conjugate_view_is_convolved_as_what_it_shows():
     torch.testing.assert_close(
         convolve(wide[::2, ::2], kernel, (5, 6)), convolve(wide[::2, ::2].clone(), kernel, (5, 6))
     )
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_has_threads_of_its_own():
+    """Those of its parent do not come along; one that waited for them would wait for ever."""
+    kernel, data = transforms._arrays(kernel_of((130, 140), "dense")), noise(2, 70, 70).numpy()
+    arguments = (data, kernel, (70, 70), (False, True), 2)
+    expected = blocked.convolve(*arguments)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        done = pool.apply_async(blocked.convolve, arguments).get(timeout=60)
+    np.testing.assert_array_equal(done, expected)
