@@ -25,7 +25,7 @@ ALONG: dict[str, tuple[Callable[..., fo.Field], float]] = {
     "back": (fo.propagate, -1 * mm),
     "other pitch": (partial(fo.propagate, onto=OTHER), 1 * mm),
     "other pitch, far, back": (partial(fo.propagate, onto=OTHER), -FAR),
-    "planes": (lambda u, z: fo.propagate(u, torch.stack([z, -2 * z])), 1 * mm),
+    "planes": (lambda u, z: fo.propagate(u, torch.stack([z, -z])), 1 * mm),
     "cells": (partial(fo.propagate, pixels=True), 1 * mm),
     "cells, other pitch": (partial(fo.propagate, onto=OTHER, pixels=True), -1 * mm),
     "angular spectrum": (fo.angular_spectrum, 0.5 * mm),

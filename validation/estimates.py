@@ -408,7 +408,7 @@ def steep() -> Iterable[Setting]:
         (0.8 * um, 20 * um, None),
         (0.8 * um, 20 * um, fo.Grid((65, 80), 0.5 * um, (3 * um, -2 * um))),
         (0.8 * um, 1 * mm, fo.Grid((65, 80), 10 * um, (3 * um, -2 * um))),
-        (0.4 * um, 20 * um, fo.Grid((100, 100), 0.4 * um)),
+        (0.6 * um, 20 * um, fo.Grid((100, 100), 0.4 * um)),
         (2 * um, 50 * um, None),
     ):
         yield send(f"w0 = {show(waist, 'length')}", beam(waist), z, fine, onto, BOTH)
@@ -451,7 +451,9 @@ def drawn(seed: int, count: int) -> Iterable[Setting]:
         if kind == "beam":
             waist, start = max(size / 2.4, 3 * wavelength), float(rng.choice([0, 0, 1, -1]) * rng.uniform(0, 1.5) * z)
             tilt = rng.uniform(-0.4, 0.4, 2) * wavelength / (2 * d)
-            wave = beam(waist, start, (float(tilt[0]), float(tilt[1])), middle, wavelength)
+            steep = tilt / math.sqrt(1 - tilt @ tilt)
+            begin = (middle[0] - start * steep[0], middle[1] - start * steep[1])  # it crosses z = 0 in the middle
+            wave = beam(waist, start, (float(tilt[0]), float(tilt[1])), begin, wavelength)
         elif kind == "speckle":
             wave = many(30, max(size / 4, 5 * d), 0.2 * wavelength / d, n * d / 6, int(rng.integers(99)), wavelength)
         elif kind == "cut":

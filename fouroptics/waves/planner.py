@@ -56,8 +56,8 @@ class Plan:
     terms : dict of str to float
         ``wrap``: light that leaves a periodic window and comes round; ``edges``: light beyond the band of the samples,
         of steps between them or of too few; ``place``: steps without a grey sample, which may lie half a sample off;
-        ``window``: light of a field that goes on beyond its grid; ``cells``: orders of uniform cells, whose response is
-        paraxial; ``rounding``.
+        ``window``: light of a field that goes on beyond its grid; ``kernel``: the step from the paraxial response to
+        the exact one, for light that passes by the target and for the orders of cells; ``rounding``.
     cost : Cost
         Transforms and memory.
     reason : str
@@ -160,8 +160,9 @@ class _Line:
     borders: tuple[float, float, float]  # of the first sample, and of the target
     per_metre: float  # samples of the target
     light: float  # sum of |u|^2
-    arriving: float  # the same on the target
-    outside: float  # of what goes on beyond the grid, on the target
+    arriving: float  # the same on the target, of the field and what goes on beyond its grid
+    outside: float  # of the latter alone
+    bent: float  # of light that the kernel carries wrong, for it passes by the target
     rough: float  # sum of |u_i+1 - u_i|^2
     where: Tensor  # part of the light at the end of the band that comes from before each border between samples
     strength: float  # s of a spectrum s/f^2, that of steps
@@ -207,8 +208,8 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
         both, grid = convolve(both, kernel, wide.shape), wide
     sums = _carry(_mix(onto.shape[1 - axis]), grid, onto, 1 - axis, field.wavelength, z, pixels=pixels, back=True)
     rows, beyond = (sums @ (both if axis else both.mT)).flatten(1, 2)
-    there = (_carry(part, grid, onto, axis, field.wavelength, z, pixels=pixels) for part in (rows, beyond))
-    arriving, missed = (float(part.abs().square().sum()) for part in there)
+    there, missed = (_carry(part, grid, onto, axis, field.wavelength, z, pixels=pixels) for part in (rows, beyond))
+    power = (there + missed).abs().square().sum(0)
     f, spectrum, where = _spectrum(rows + beyond, d)
 
     def mean(low: float, high: float, power: int = 0) -> float:
@@ -224,8 +225,9 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
         (grid.center[axis] - (grid.shape[axis] // 2 + 0.5) * d, onto.center[axis] - half, onto.center[axis] + half),
         1 / onto.spacing[axis],
         light=float(rows.abs().square().sum()),
-        arriving=arriving,
-        outside=missed,
+        arriving=float(power.sum()),
+        outside=float(missed.abs().square().sum()),
+        bent=_bent(rows, grid, field, onto, z, axis, pixels),
         rough=float(rows.diff(dim=-1).abs().square().sum()),
         where=where,
         strength=min(mean(0.2, 0.5, 2), 6 * mean(0.4, 0.5, 2)) / (1.6 - 5.15 * grey[0]),
@@ -233,6 +235,23 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
         end=end,
         fall=min(math.log(near / nearer) / 0.075, math.log(nearer / end) / 0.05),
     )
+
+
+def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> float:
+    """Energy on the target of what `kernels.residual` does otherwise for light that passes by."""
+    if z == 0:
+        return 0.0
+    f = frequencies(rows.shape[-1], grid.spacing[axis])
+    steepest, zero = sampling.arriving(field.grid, onto, z), torch.zeros(1, dtype=torch.float64)
+    across = sampling.span(field.grid, onto, 1 - axis)
+    steepest -= across**2 / (across**2 + z**2)  # what is left where the other axis has its steepest light
+    made, exact = (
+        kernels.residual(zero, f, field.wavelength, z, limit, torch.float64)[0] for limit in (steepest, math.inf)
+    )
+    if torch.equal(made, exact):
+        return 0.0
+    wrong = _carry(_convolved(rows, made - exact, len(f)), grid, onto, axis, field.wavelength, z, pixels=pixels)
+    return float(wrong.abs().square().sum())
 
 
 def _extended(rows: Tensor, *, goes_on: bool) -> tuple[Tensor, Tensor]:
@@ -335,7 +354,7 @@ def _steps(line: _Line, d: float) -> tuple[float, float, float]:
 
 def _terms(lines: list[_Line], field: Field, onto: Grid, z: float, pixels: bool) -> tuple[dict[str, float], float]:
     """Relative errors, and the energy on the target that they are relative to."""
-    total, arriving = float(field.data.detach().abs().square().sum()), lines[1].arriving
+    total, arriving = float(field.data.detach().abs().square().sum()), min(line.arriving for line in lines)
     eps, ulp = torch.finfo(field.data.dtype).eps, 2**-53
     shifts, gain = [], 1.0
     for axis, d in enumerate(field.grid.spacing):
@@ -349,7 +368,7 @@ def _terms(lines: list[_Line], field: Field, onto: Grid, z: float, pixels: bool)
     wrong, misplaced, missing = (sum(part) for part in zip(*steps, strict=True))
     outside = sum(line.outside for line in lines)
     floor = noise * (4 * ulp + max(shifts)) ** 2
-    base = max(arriving - wrong - floor, 0) + outside
+    base = max(arriving - wrong - floor, 0.0) if arriving > outside / 20 else 0.0
     base += sum(step[2] for step, line in zip(steps, lines, strict=False) if line.stepped)  # else a bound
     each = 4 * eps + max(shifts)
     terms = {
@@ -357,15 +376,23 @@ def _terms(lines: list[_Line], field: Field, onto: Grid, z: float, pixels: bool)
         "edges": _share(wrong + missing, base),
         "place": _share(misplaced, base),
         "window": _share(outside, base),
-        "cells": 0.0,
+        "kernel": _kernel(lines, base, field, z, pixels),
         "rounding": each * math.hypot(1, _share(noise, base)) + 2 * math.pi * abs(z) / field.wavelength * ulp,
     }
-    if pixels and z != 0:
-        rough = sum(line.rough / max(line.light, 1e-300) for line in lines) / math.pi**2
-        terms["cells"] = 8 * field.wavelength / abs(z) * math.sqrt(rough)
     if z == 0 and onto == field.grid:
         terms |= {"edges": 0.0, "place": 0.0, "window": 0.0, "rounding": 0.0}
     return terms, base
+
+
+def _kernel(lines: list[_Line], base: float, field: Field, z: float, pixels: bool) -> float:
+    """What the factor beyond the paraxial response misses: see `kernels.residual`."""
+    if z == 0:
+        return 0.0
+    kernel = _share(sum(line.bent for line in lines), base)
+    if pixels:
+        rough = sum(line.rough / max(line.light, 1e-300) for line in lines) / math.pi**2
+        kernel = math.hypot(kernel, 8 * field.wavelength / abs(z) * math.sqrt(rough))
+    return kernel
 
 
 def _share(energy: float, base: float) -> float:

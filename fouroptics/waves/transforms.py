@@ -180,7 +180,7 @@ def _convolution(
 ) -> Tensor:
     quadrant = y is None and tuple(rest.shape) != (ny, nx)
     kernel, out = Kernel(rest, y, x, (ny, nx) if quadrant else None), (height, width)
-    padded = tuple(data.shape[-2:]) != (ny, nx) or ny * nx >= 2 * BLOCKED  # else blocks gain nothing
+    padded = tuple(data.shape[-2:]) != (ny, nx) or ny * nx > 2 * BLOCKED  # else blocks gain nothing
     if not (padded and _in_blocks(data.device, kernel.shape, data.shape[:-2].numel())):
         return _plain(data, kernel, out, (first, second)).contiguous()
     threads = torch.get_num_threads()
