@@ -200,13 +200,12 @@ def test_the_band_limit_leaves_what_stays_in_the_window_about_the_target():
 
 def test_kernels_are_kept_for_plain_distances():
     """By grid, not by its identity; each dtype has its own."""
-    key = (WAVELENGTH, 5 * mm, False)
-    first = kernels.cached_linear(fo.Grid((9, 8), D), fo.Grid((7, 8), D), *key, torch.complex64, torch.device("cpu"), 1)
-    again = kernels.cached_linear(fo.Grid((9, 8), D), fo.Grid((7, 8), D), *key, torch.complex64, torch.device("cpu"), 1)
-    double = kernels.cached_linear(
-        fo.Grid((9, 8), D), fo.Grid((7, 8), D), *key, torch.complex128, torch.device("cpu"), 1
-    )
-    assert first is again
+    key = (WAVELENGTH, 5 * mm, False, (15, 15), torch.complex64)
+    data = torch.zeros(9, 8, dtype=torch.complex64)
+    first = kernels.ready("linear", data, fo.Grid((9, 8), D), fo.Grid((7, 8), D), *key)
+    again = kernels.ready("linear", data, fo.Grid((9, 8), D), fo.Grid((7, 8), D), *key)
+    double = kernels.ready("linear", data.to(torch.complex128), fo.Grid((9, 8), D), fo.Grid((7, 8), D), *key)
+    assert first.rest is again.rest
     assert first.rest.dtype == torch.complex64
     assert double.rest.dtype == torch.complex128
 

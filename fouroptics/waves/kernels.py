@@ -177,15 +177,15 @@ def linear(
     z: float | Tensor,
     pixels: bool,
     shape: tuple[int, int],
-    real: torch.dtype,
+    dtype: torch.dtype,
 ) -> Kernel:
     """Kernel of the linear convolution from `source` onto `target` of the same pitch.
 
     The paraxial response of each axis, exact at every offset there is, times the residual phase of the angular
     spectrum, which moves light by a small part of its way. Cells of uniform light are divided until their parts carry
-    the light that reaches the target. `shape` is at least `window`; the dtype `real` is that of the residual.
+    the light that reaches the target. `shape` is at least `window`; `dtype` is that of the field.
     """
-    plain = sampling.number(z)
+    plain, real = sampling.number(z), dtype.to_real()
     orders = parts(source, target, wavelength, plain) if pixels else 1
     y, x = (_line_spectrum(source, target, axis, wavelength, z, shape[axis], orders, pixels) for axis in (0, 1))
     y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
@@ -197,7 +197,7 @@ def linear(
         if source.shape != target.shape or source.center != target.center:
             return Kernel(rest, y, x)
         return Kernel(rest * y[: len(fy), None].to(rest) * x[: len(fx)].to(rest), even=shape)
-    whole = torch.zeros(shape, dtype=real.to_complex())  # every order of the finer lattice falls on this one
+    whole = torch.zeros(shape, dtype=dtype)  # every order of the finer lattice falls on this one
     for f, a in zip(fy.view(orders, -1), y.view(orders, -1).to(whole), strict=True):
         for g, b in zip(fx.view(orders, -1), x.view(orders, -1).to(whole), strict=True):
             whole = whole + a[:, None] * b * residual(f, g, wavelength, z, arriving, real)
@@ -228,43 +228,12 @@ def parts(source: Grid, target: Grid, wavelength: float, z: float) -> int:
     return min(2 * math.ceil((bands - 1) / 2) + 1, 7)
 
 
-@lru_cache(maxsize=8)
-def cached_linear(
-    source: Grid,
-    target: Grid,
-    wavelength: float,
-    z: float,
-    pixels: bool,
-    dtype: torch.dtype,
-    device: torch.device,
-    batch: int,
-) -> Kernel:
-    """`linear` for a plain distance, cast and kept."""
-    shape = window(source, target, wavelength, z)
-    return linear(source, target, wavelength, z, pixels, shape, dtype.to_real()).to(dtype, device, batch)
-
-
 def paraxial(source: Grid, target: Grid, wavelength: float, z: float | Tensor, pixels: bool) -> Kernel:
     """Kernel of the Fresnel integral from `source` onto `target` of the same pitch: the two lines alone."""
     n = [fast_length(a + b - 1) for a, b in zip(source.shape, target.shape, strict=True)]
     y, x = (_line_spectrum(source, target, axis, wavelength, z, n[axis], 1, pixels) for axis in (0, 1))
     y = y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64))
     return Kernel(torch.ones(1, 1, dtype=torch.complex128).expand(n[0] // 2 + 1, n[1] // 2 + 1), y, x)
-
-
-@lru_cache(maxsize=8)
-def cached_paraxial(
-    source: Grid,
-    target: Grid,
-    wavelength: float,
-    z: float,
-    pixels: bool,
-    dtype: torch.dtype,
-    device: torch.device,
-    batch: int,
-) -> Kernel:
-    """`paraxial` for a plain distance, cast and kept."""
-    return paraxial(source, target, wavelength, z, pixels).to(dtype, device, batch)
 
 
 def matrix(source: Grid, target: Grid, axis: int, wavelength: float, z: float | Tensor, pixels: bool) -> Tensor:
@@ -307,22 +276,6 @@ def spread(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> 
     return Kernel(rest, y * phasor(torch.as_tensor(z / wavelength, dtype=torch.float64)), x)
 
 
-@lru_cache(maxsize=8)
-def cached_spread(
-    source: Grid, target: Grid, wavelength: float, z: float, dtype: torch.dtype, device: torch.device, batch: int
-) -> Kernel:
-    """`spread` for a plain distance, cast and kept."""
-    return spread(source, target, wavelength, z).to(dtype, device, batch)
-
-
-@lru_cache(maxsize=8)
-def cached_impulse(
-    source: Grid, target: Grid, wavelength: float, z: float, dtype: torch.dtype, device: torch.device
-) -> Kernel:
-    """`impulse` for a plain distance, cast and kept."""
-    return impulse(source, target, wavelength, z).to(dtype, device)
-
-
 def impulse(source: Grid, target: Grid, wavelength: float, z: float | Tensor) -> Kernel:
     """Kernel of the sampled Rayleigh-Sommerfeld response from `source` onto `target`, both of one pitch."""
     offsets, shape = [], []
@@ -347,22 +300,6 @@ def spherical(dy: Tensor, dx: Tensor, wavelength: float, z: float | Tensor) -> T
     wave = torch.polar(distance / (2 * math.pi * r**2), 2 * math.pi * turns)
     wave = wave * torch.complex(1 / r, torch.full_like(r, -2 * math.pi / wavelength))
     return wave.conj() if z < 0 else wave
-
-
-@lru_cache(maxsize=8)
-def cached_window(
-    source: Grid,
-    target: Grid,
-    wavelength: float,
-    z: float,
-    shape: tuple[int, int],
-    bandlimit: bool,
-    dtype: torch.dtype,
-    device: torch.device,
-    batch: int,
-) -> Kernel:
-    """`windowed` for a plain distance, cast and kept."""
-    return windowed(source, target, wavelength, z, shape, bandlimit).to(dtype, device, batch)
 
 
 def windowed(
@@ -391,12 +328,23 @@ def windowed(
     return Kernel(transfer_function(half[0][:, None], half[1], wavelength, z), factors[0], factors[1])
 
 
-def constant(made: str, *key: Any) -> Kernel:
-    """Kernel by the name of one of the functions above that keep theirs; `torch.compile` takes it for a constant."""
-    rest, y, x, even = (_part(made, name, *key) for name in ("rest", "y", "x", "even"))
-    return Kernel(rest, y, x, even)
+def ready(made: str, data: Tensor, *key: Any) -> Kernel:
+    """Kernel for `data`, by the name of one of the functions above and its arguments.
+
+    With a tensor among them it is made anew, in one piece that carries the gradient; else it is kept, and
+    `torch.compile` takes it for a constant.
+    """
+    if any(isinstance(each, Tensor) for each in key):
+        return globals()[made](*key).dense().to(data.dtype, data.device)
+    fitting = (data.dtype, data.device, data.shape[:-2].numel())
+    return Kernel(*(_part(name, made, *fitting, *key) for name in ("rest", "y", "x", "even")))
 
 
 @torch.compiler.assume_constant_result
-def _part(made: str, name: str, *key: Any) -> Any:
-    return getattr(globals()[made](*key), name)
+def _part(name: str, *key: Any) -> Any:
+    return getattr(_kept(*key), name)
+
+
+@lru_cache(maxsize=8)
+def _kept(made: str, dtype: torch.dtype, device: torch.device, batch: int, *key: Any) -> Kernel:
+    return globals()[made](*key).to(dtype, device, batch)

@@ -15,8 +15,7 @@ from fouroptics.light.grid import Grid
 from fouroptics.units import show
 from fouroptics.waves import kernels, sampling
 from fouroptics.waves.sampling import number
-from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
-
+from fouroptics.waves.transforms import convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
 
 Row = Sequence[float] | NDArray[np.floating]
 
@@ -68,7 +67,10 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
     if not pixels:
         _warn_beyond_band(field, number(z), onto)
     if pitch_fits(field.grid, onto):
-        return field.replace(data=convolve(field.data, _linear(field, z, onto, pixels), onto.shape), grid=onto)
+        key = (field.grid, onto, field.wavelength)
+        how = (z, pixels, kernels.window(*key, number(z)), field.data.dtype)
+        kernel = kernels.ready("linear", field.data, *key, *how)
+        return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
 
 
@@ -93,7 +95,9 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
             continue
         if not pixels:
             _warn_beyond_band(field, z, onto)
-        kernel = _shaped(field, z, onto, pixels, shape)
+        how = (z, pixels, shape, field.data.dtype)
+        kernel = kernels.linear(field.grid, onto, field.wavelength, *how)  # not kept: there may be many
+        kernel = kernel.to(field.data.dtype, field.data.device, field.data.shape[:-2].numel())
         yield field.replace(data=filtered(transformed, kernel, onto.shape), grid=onto)
 
 
@@ -126,34 +130,15 @@ def _warn_beyond_band(field: Field, z: float, onto: Grid) -> None:
             return
 
 
-def _linear(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Kernel:
-    data, key = field.data, (field.grid, onto, field.wavelength)
-    if isinstance(z, Tensor):
-        return _shaped(field, z, onto, pixels, kernels.window(*key, number(z)))
-    return kernels.constant("cached_linear", *key, z, pixels, data.dtype, data.device, data.shape[:-2].numel())
-
-
-def _shaped(field: Field, z: float | Tensor, onto: Grid, pixels: bool, shape: tuple[int, int]) -> Kernel:
-    data = field.data
-    kernel = kernels.linear(field.grid, onto, field.wavelength, z, pixels, shape, data.dtype.to_real())
-    if kernel.rest.requires_grad:
-        kernel = kernel.dense()
-    return kernel.to(data.dtype, data.device, data.shape[:-2].numel())
-
-
 def _residual(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Field:
     """What the exact phase does to the field beyond the paraxial one, on its own lattice; cells divided as needed."""
     if number(z) == 0:
         return field
     if pixels:
         field = _divided(field, kernels.parts(field.grid, onto, field.wavelength, number(z)))
-    data, key = field.data, (field.grid, onto, field.wavelength)
-    grid = kernels.widened(*key, number(z))
-    if isinstance(z, Tensor):
-        kernel = kernels.spread(*key, z).dense().to(data.dtype, data.device)
-    else:
-        kernel = kernels.constant("cached_spread", *key, z, data.dtype, data.device, data.shape[:-2].numel())
-    return field.replace(data=convolve(data, kernel, grid.shape), grid=grid)
+    key = (field.grid, onto, field.wavelength)
+    grid, kernel = kernels.widened(*key, number(z)), kernels.ready("spread", field.data, *key, z)
+    return field.replace(data=convolve(field.data, kernel, grid.shape), grid=grid)
 
 
 def _divided(field: Field, parts: int) -> Field:
@@ -211,7 +196,7 @@ def fresnel(field: Field, z: float | Tensor, onto: Grid | None = None, *, pixels
     SamplingWarning
         If light that the samples carry to `onto` is too steep: its phase is off by more than half a radian.
     """
-    onto, z, data = onto or field.grid, _distance(z), field.data
+    onto, z = onto or field.grid, _distance(z)
     distance = number(z)
     if distance == 0 and onto == field.grid:
         return field
@@ -228,12 +213,8 @@ def fresnel(field: Field, z: float | Tensor, onto: Grid | None = None, *, pixels
     if not pitch_fits(field.grid, onto):
         carrier = phasor(torch.as_tensor(z / field.wavelength, dtype=torch.float64))
         return _by_matrices(field, z, onto, pixels).modulate(carrier)
-    key = (field.grid, onto, field.wavelength, z, pixels)
-    if isinstance(z, Tensor):
-        kernel = kernels.paraxial(*key).dense().to(data.dtype, data.device)
-    else:
-        kernel = kernels.constant("cached_paraxial", *key, data.dtype, data.device, data.shape[:-2].numel())
-    return field.replace(data=convolve(data, kernel, onto.shape), grid=onto)
+    kernel = kernels.ready("paraxial", field.data, field.grid, onto, field.wavelength, z, pixels)
+    return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
 
 
 def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, pad: float = 2) -> Field:
@@ -268,11 +249,8 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     if pad > 1:
         shape = _window(field.grid, onto, pad)
         _warn_about_window(field, number(z), onto, shape)
-    data, batch, key = field.data, field.data.shape[:-2].numel(), (field.grid, onto, field.wavelength)
-    if isinstance(z, Tensor):
-        kernel = kernels.windowed(*key, z, shape, pad > 1).dense().to(data.dtype, data.device)
-    else:
-        kernel = kernels.constant("cached_window", *key, z, shape, pad > 1, data.dtype, data.device, batch)
+    data = field.data
+    kernel = kernels.ready("windowed", data, field.grid, onto, field.wavelength, z, shape, pad > 1)
     if pitch_fits(field.grid, onto):
         size = min(onto.shape[0], shape[0]), min(onto.shape[1], shape[1])
         out = convolve(data, kernel, size)
@@ -349,7 +327,7 @@ def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = Non
     SamplingWarning
         If z is too short for the pitch.
     """
-    onto, z, data = onto or field.grid, _distance(z), field.data
+    onto, z = onto or field.grid, _distance(z)
     distance = number(z)
     if distance == 0:
         raise SamplingError("rayleigh_sommerfeld over z = 0 m: its integral has no value there; use propagate()")
@@ -363,12 +341,8 @@ def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = Non
         )
     if not pitch_fits(field.grid, onto):
         return _direct(field, z, onto)
-    key = (field.grid, onto, field.wavelength)
-    if isinstance(z, Tensor):
-        kernel = kernels.impulse(*key, z).to(data.dtype, data.device)
-    else:
-        kernel = kernels.constant("cached_impulse", *key, z, data.dtype, data.device)
-    return field.replace(data=convolve(data, kernel, onto.shape), grid=onto)
+    kernel = kernels.ready("impulse", field.data, field.grid, onto, field.wavelength, z)
+    return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
 
 
 def _direct(field: Field, z: float | Tensor, onto: Grid) -> Field:
