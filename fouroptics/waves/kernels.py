@@ -95,8 +95,10 @@ def line(offset: Tensor, d: float, wavelength: float, z: float | Tensor, *, pixe
         complex128, shape of `offset`; the samples times this add up to the field.
     """
     if z == 0:
-        inside = (offset.abs() <= d / 2) if pixels else torch.sinc(offset / d)
-        return inside.to(torch.complex128)
+        if pixels:  # what lies on a border belongs to both cells, half and half
+            half = ((offset.abs() - d / 2) / d).abs() < 1e-9
+            return torch.where(half, 0.5, (offset.abs() < d / 2).to(torch.float64)).to(torch.complex128)
+        return torch.sinc(offset / d) + 0.25j / math.pi * wavelength / d**2 * _bend(offset / d) * z
     scale = wavelength * abs(z)
     if pixels:
         ends = [_integral((offset + side) * math.sqrt(2) / scale**0.5) for side in (-d / 2, d / 2)]
@@ -110,6 +112,13 @@ def line(offset: Tensor, d: float, wavelength: float, z: float | Tensor, *, pixe
         wave = wave + torch.where(inside, -1.0, 1.0) * phasor(turns - scale / (8 * d**2)) * _edge_wave(t.abs())
     wave = wave * (d / root)
     return wave.conj() if z < 0 else wave
+
+
+def _bend(x: Tensor) -> Tensor:
+    """Second derivative of ``sinc(x)``."""
+    t = math.pi * torch.where(x.abs() < 1e-3, 1.0, x)
+    bend = -t.sin() / t - 2 * t.cos() / t**2 + 2 * t.sin() / t**3
+    return math.pi**2 * torch.where(x.abs() < 1e-3, -1 / 3 + (math.pi * x) ** 2 / 10, bend)
 
 
 def _integral(t: Tensor) -> Tensor:
@@ -132,15 +141,16 @@ def margins(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[fl
     return beyond[0], beyond[1]
 
 
-def window(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[int, int]:
+def window(source: Grid, target: Grid, wavelength: float, z: float, pixels: bool = False) -> tuple[int, int]:
     """FFT lengths (y, x) of the linear convolution from `source` onto `target`, both of one pitch.
 
     The sum of both sizes less one, and where the margin is more than light that just crosses the window, a gap that
-    keeps what passes the last offset from coming round.
+    keeps what passes the last offset from coming round; 4 samples for what cells diffract beyond it.
     """
     sizes = []
     for n, m, beyond in zip(source.shape, target.shape, margins(source, target, wavelength, z), strict=True):
-        sizes.append(fast_length(n + m - 1 + (math.ceil(2 * beyond) if beyond > (n + m) / 400 else 0)))
+        gap = math.ceil(2 * beyond) if beyond > (n + m) / 400 else 0
+        sizes.append(fast_length(n + m - 1 + gap + 4 * pixels))
     return sizes[0], sizes[1]
 
 
@@ -211,7 +221,8 @@ def _line_spectrum(
     n, m, d = source.shape[axis], target.shape[axis], source.spacing[axis] / orders
     first = target.center[axis] - source.center[axis] - (m // 2 - n // 2) * source.spacing[axis]
     index = torch.arange(orders * length, dtype=torch.float64)
-    index = torch.where(index < orders * (m + (length - n - m + 1) // 2), index, index - orders * length)
+    behind = orders * (m + (length - n - m + 1) // 2) - orders // 2  # parts of the first cell lie before its middle
+    index = torch.where(index < behind, index, index - orders * length)
     spectrum = fft(line(first + index * d, d, wavelength, z, pixels=pixels)) / (orders * length)
     if orders == 1:
         return spectrum
@@ -328,23 +339,25 @@ def windowed(
     return Kernel(transfer_function(half[0][:, None], half[1], wavelength, z), factors[0], factors[1])
 
 
-def ready(made: str, data: Tensor, *key: Any) -> Kernel:
+def ready(made: str, data: Tensor, *key: Any, keep: bool = True) -> Kernel:
     """Kernel for `data`, by the name of one of the functions above and its arguments.
 
-    With a tensor among them it is made anew, in one piece that carries the gradient; else it is kept, and
-    `torch.compile` takes it for a constant.
+    With a tensor among them it is made anew, in one piece that carries the gradient; else `torch.compile` takes it for
+    a constant, and it is kept if there are not many like it.
     """
     if any(isinstance(each, Tensor) for each in key):
         return globals()[made](*key).dense().to(data.dtype, data.device)
-    fitting = (data.dtype, data.device, data.shape[:-2].numel())
-    return Kernel(*(_part(name, made, *fitting, *key) for name in ("rest", "y", "x", "even")))
+    return Kernel(*_parts(keep, made, data.dtype, data.device, data.shape[:-2].numel(), *key))
 
 
-@torch.compiler.assume_constant_result
-def _part(name: str, *key: Any) -> Any:
-    return getattr(_kept(*key), name)
+@kept(0)
+def _parts(keep: bool, *key: Any) -> tuple[Any, ...]:
+    kernel = _last(*key) if keep else _made(*key)
+    return kernel.rest, kernel.y, kernel.x, kernel.even
 
 
-@lru_cache(maxsize=8)
-def _kept(made: str, dtype: torch.dtype, device: torch.device, batch: int, *key: Any) -> Kernel:
+def _made(made: str, dtype: torch.dtype, device: torch.device, batch: int, *key: Any) -> Kernel:
     return globals()[made](*key).to(dtype, device, batch)
+
+
+_last = lru_cache(maxsize=8)(_made)

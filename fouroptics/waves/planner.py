@@ -17,6 +17,7 @@ from fouroptics.waves.propagation import angular_spectrum, pitch_fits, propagate
 from fouroptics.waves.transforms import BLOCKED, Kernel, convolve, fast_length, fft, frequencies, ifft2, phasor
 
 SUMS = 32  #: random sums that stand for the lines of a target; their energy is that of all lines within 1/sqrt(32)
+ULP = 2**-53  #: relative rounding of a double
 SMOOTH = 25  #: fall of ln |U|^2 over 1/d from which on a spectrum is not that of steps
 
 
@@ -33,7 +34,8 @@ class Cost:
     products : int
         Complex multiplications in matrix products, a field.
     bytes : int
-        Largest extra memory for one field, kernel and result included.
+        Memory for one field beside its own: kernel, buffers and result. To make a kernel, which is kept, takes a few
+        times its size for a moment.
     """
 
     transforms: int
@@ -132,18 +134,26 @@ def plan(field: Field, z: float, onto: Grid | None = None, tolerance: float = 1e
         raise GeometryError(f"z = {z}, tolerance = {tolerance}: z must be finite, in metres, the tolerance positive")
     lines = [_look(field, onto, z, axis, pixels) for axis in (0, 1)]
     terms, base = _terms(lines, field, onto, z, pixels)
-    method, wrap = ("convolution" if pitch_fits(field.grid, onto) else "matrices"), 0.0
-    if onto == field.grid and not pixels and z != 0:
+    method = "convolution" if pitch_fits(field.grid, onto) else "matrices"
+    way = {
+        "convolution": "a convolution onto another place of the same pitch",
+        "matrices": "the target has another pitch, so each axis takes a matrix product",
+    }[method]
+    if onto == field.grid and not pixels:
         wrap = _share(sum(_wrap(field, z, axis, tolerance) for axis in (0, 1)), base)
-        if math.hypot(*terms.values(), wrap) <= tolerance:
-            method, terms["wrap"] = "periodic", wrap
-    error, cost = math.hypot(*terms.values()), _cost(field, z, onto, method, pixels)
-    reason = _way(field, z, onto, method, wrap) + f"; expected error {error:.1e}"
-    worst = max(terms, key=lambda name: terms[name])
-    if error <= tolerance:
+        way = f"a convolution without period, for in its own window light of {wrap:.1e} of the field comes round"
+        if math.hypot(*(terms | {"wrap": wrap, "kernel": 0.0}).values()) <= tolerance:
+            method, terms = "periodic", terms | {"wrap": wrap, "kernel": 0.0}
+            way = f"hardly any light leaves the grid over {show(z, 'length', 4)}, so its own window will do"
+    error, worst = math.hypot(*terms.values()), max(terms, key=lambda name: terms[name])
+    reason = f"{way}; expected error {error:.1e}"
+    if error > tolerance:
+        reason += (
+            f", not {tolerance:.1e}, most of it from {worst}: {_remedy(worst, terms, lines, base, field, tolerance)}"
+        )
+    elif error > 0:
         reason += f", most of it from {worst}"
-    else:
-        reason += f", not {tolerance:.1e}, most of it from {worst}: {_remedy(worst, lines, base, field, tolerance)}"
+    cost = _cost(field, z, onto, method, pixels)
     return Plan(method, error, terms, cost, reason, field.grid, onto, field.wavelength, z, tolerance, pixels)
 
 
@@ -157,30 +167,30 @@ class _Line:
     d: float
     wavelength: float
     z: float
-    borders: tuple[float, float, float]  # of the first sample, and of the target
-    per_metre: float  # samples of the target
-    light: float  # sum of |u|^2
-    arriving: float  # the same on the target, of the field and what goes on beyond its grid
+    borders: tuple[float, float, float]  # of the first sample, and both of the target
+    samples: float  # of the target, a metre
+    arriving: float  # sum of |u|^2 on the target, of the field with what goes on beyond its grid
     outside: float  # of the latter alone
-    bent: float  # of light that the kernel carries wrong, for it passes by the target
-    rough: float  # sum of |u_i+1 - u_i|^2
-    where: Tensor  # part of the light at the end of the band that comes from before each border between samples
-    strength: float  # s of a spectrum s/f^2, that of steps
-    grey: tuple[float, float]  # mean c (1 - c) of steps that cover a part c of a cell: as seen there, and on the grid
+    bent: float  # of what `kernels.residual` does otherwise to light that passes by the target
+    fading: float  # |u| at the ends of the grid over that one sample further in
+    rough: float  # sum of |u_i+1 - u_i|^2 over that of |u|^2
+    where: Tensor  # part of the light at the end of the band that is before each border between samples
+    strength: float  # s of a spectrum s/f^2 of steps
+    grey: tuple[float, float]  # mean c (1 - c) of steps that cover a part c of a cell: as seen there, on the grid
     end: float  # spectrum at 0.475/d
     fall: float  # of its logarithm there, over 1/d
 
-    @property
-    def stepped(self) -> bool:
-        """Whether the spectrum ends like that of steps."""
-        return self.fall < SMOOTH
-
     def missing(self, f: Tensor) -> Tensor:
-        """Spectrum beyond the band."""
+        """Spectrum beyond the band: that of steps, or one that falls on as it does at the end of the band."""
         return self.strength / f**2 if self.stepped else self.end * torch.exp(-self.fall * (f * self.d - 0.475))
 
+    @property
+    def stepped(self) -> bool:
+        """Whether the spectrum ends as that of steps does."""
+        return self.fall < SMOOTH
+
     def lands(self, f: Tensor) -> Tensor:
-        """Share of the light of each frequency that lands on the target, from where the end of the band is."""
+        """Part of the light of each frequency that lands on the target, if it starts `where` the end of the band is."""
         sine = self.wavelength * f
         walk = self.z * sine / (1 - sine**2).clamp_min(1e-12).sqrt()
         first, low, high = self.borders
@@ -195,21 +205,21 @@ class _Line:
 
 
 def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
-    d, half = field.grid.spacing[axis], onto.extent[axis] / 2
-    u = field.data.detach().to("cpu", torch.complex128).reshape(-1, *field.grid.shape)
-    inside, outside = (part if axis else part.mT for part in _extended(u if axis else u.mT, goes_on=not pixels))
-    size = list(field.grid.shape)
-    size[axis] = inside.shape[axis + 1]
-    grid = Grid((size[0], size[1]), field.grid.spacing, field.grid.center)
-    both = torch.stack([inside, outside])
-    if max(kernels.margins(grid, onto, field.wavelength, z)) > 1:  # steep light lands farther out than the paraxial
-        wide = kernels.widened(grid, onto, field.wavelength, z)
-        kernel = kernels.spread(grid, onto, field.wavelength, z).to(both.dtype, both.device, both.shape[:-2].numel())
-        both, grid = convolve(both, kernel, wide.shape), wide
-    sums = _carry(_mix(onto.shape[1 - axis]), grid, onto, 1 - axis, field.wavelength, z, pixels=pixels, back=True)
-    rows, beyond = (sums @ (both if axis else both.mT)).flatten(1, 2)
-    there, missed = (_carry(part, grid, onto, axis, field.wavelength, z, pixels=pixels) for part in (rows, beyond))
-    power = (there + missed).abs().square().sum(0)
+    d, n, wavelength = field.grid.spacing[axis], field.grid.shape[axis], field.wavelength
+    u = _turned(field, axis)
+    ends, further = u[..., [0, -1]], u[..., [min(1, n - 1), max(n - 2, 0)]]
+    inside, outside = _extended(u, goes_on=not pixels)
+    shape = (field.grid.shape[0], inside.shape[-1]) if axis else (inside.shape[-1], field.grid.shape[1])
+    grid, both = Grid(shape, field.grid.spacing, field.grid.center), torch.stack([inside, outside])
+    if max(kernels.margins(grid, onto, wavelength, z)) > 1:  # steep light lands farther out than paraxial light
+        wide = kernels.widened(grid, onto, wavelength, z)
+        both = both if axis else both.mT
+        kernel = kernels.spread(grid, onto, wavelength, z).to(both.dtype, both.device, both.shape[:-2].numel())
+        both, grid = convolve(both.contiguous(), kernel, wide.shape), wide
+        both = both if axis else both.mT
+    sums = _carry(_weights(onto.shape[1 - axis]), grid, onto, 1 - axis, wavelength, z, pixels=pixels, back=True)
+    rows, beyond = (sums @ both).flatten(1, 2)
+    there, missed = (_carry(part, grid, onto, axis, wavelength, z, pixels=pixels) for part in (rows, beyond))
     f, spectrum, where = _spectrum(rows + beyond, d)
 
     def mean(low: float, high: float, power: int = 0) -> float:
@@ -217,41 +227,34 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
         return float((spectrum[some] * f[some].abs() ** power).mean()) + 1e-300
 
     near, nearer, end = mean(0.3, 0.4), mean(0.4, 0.45), mean(0.45, 0.5)
-    grey = _grey(rows), _grey(u if axis else u.mT)
+    grey, half = (_grey(rows), _grey(u)), onto.extent[axis] / 2
     return _Line(
         d,
-        field.wavelength,
+        wavelength,
         z,
         (grid.center[axis] - (grid.shape[axis] // 2 + 0.5) * d, onto.center[axis] - half, onto.center[axis] + half),
         1 / onto.spacing[axis],
-        light=float(rows.abs().square().sum()),
-        arriving=float(power.sum()),
-        outside=float(missed.abs().square().sum()),
-        bent=_bent(rows, grid, field, onto, z, axis, pixels),
-        rough=float(rows.diff(dim=-1).abs().square().sum()),
-        where=where,
-        strength=min(mean(0.2, 0.5, 2), 6 * mean(0.4, 0.5, 2)) / (1.6 - 5.15 * grey[0]),
-        grey=grey,
-        end=end,
-        fall=min(math.log(near / nearer) / 0.075, math.log(nearer / end) / 0.05),
+        _energy(there + missed),
+        _energy(missed),
+        _bent(rows, grid, field, onto, z, axis, pixels),
+        math.sqrt(_energy(ends) / max(_energy(further), 1e-300)),
+        _energy(rows.diff(dim=-1)) / max(_energy(rows), 1e-300),
+        where,
+        min(mean(0.2, 0.5, 2), 6 * mean(0.4, 0.5, 2)) / (1.6 - 5.15 * grey[0]),
+        grey,
+        end,
+        min(math.log(near / nearer) / 0.075, math.log(nearer / end) / 0.05),
     )
 
 
-def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> float:
-    """Energy on the target of what `kernels.residual` does otherwise for light that passes by."""
-    if z == 0:
-        return 0.0
-    f = frequencies(rows.shape[-1], grid.spacing[axis])
-    steepest, zero = sampling.arriving(field.grid, onto, z), torch.zeros(1, dtype=torch.float64)
-    across = sampling.span(field.grid, onto, 1 - axis)
-    steepest -= across**2 / (across**2 + z**2)  # what is left where the other axis has its steepest light
-    made, exact = (
-        kernels.residual(zero, f, field.wavelength, z, limit, torch.float64)[0] for limit in (steepest, math.inf)
-    )
-    if torch.equal(made, exact):
-        return 0.0
-    wrong = _carry(_convolved(rows, made - exact, len(f)), grid, onto, axis, field.wavelength, z, pixels=pixels)
-    return float(wrong.abs().square().sum())
+def _turned(field: Field, axis: int) -> Tensor:
+    """Samples (batch, other axis, axis) in double precision."""
+    u = field.data.detach().to("cpu", torch.complex128).reshape(-1, *field.grid.shape)
+    return u if axis else u.mT
+
+
+def _energy(data: Tensor) -> float:
+    return float(data.abs().square().sum())
 
 
 def _extended(rows: Tensor, *, goes_on: bool) -> tuple[Tensor, Tensor]:
@@ -263,16 +266,16 @@ def _extended(rows: Tensor, *, goes_on: bool) -> tuple[Tensor, Tensor]:
         return inside, torch.zeros_like(inside)
     k = torch.arange(1, extra + 1)
     fade = torch.cos(math.pi / 2 * k / (extra + 1)) ** 2
-    ends = []
-    for last, before in ((rows[..., :1], rows[..., 1:2]), (rows[..., -1:], rows[..., -2:-1])):
-        dark = before.abs() < 1e-100
-        ratio = torch.where(dark, 0, last / torch.where(dark, 1, before))
-        ends.append(last * (ratio / ratio.abs().clamp_min(1)) ** k * fade)
-    return inside, torch.cat([ends[0].flip(-1), torch.zeros_like(rows), ends[1]], -1)
+    sides = []
+    for last, further in ((rows[..., :1], rows[..., 1:2]), (rows[..., -1:], rows[..., -2:-1])):
+        dark = further.abs() < 1e-100
+        ratio = torch.where(dark, 0, last / torch.where(dark, 1, further))
+        sides.append(last * (ratio / ratio.abs().clamp_min(1)) ** k * fade)
+    return inside, torch.cat([sides[0].flip(-1), torch.zeros_like(rows), sides[1]], -1)
 
 
-def _mix(n: int) -> Tensor:
-    """Weights (sums, n) of random phases: the energy of such sums is on average that of n lines."""
+def _weights(n: int) -> Tensor:
+    """Weights (sums, n) of random phases: the energy of such sums is on average that of the n lines."""
     if n <= SUMS:
         return torch.eye(n, dtype=torch.complex128)
     turns = torch.rand(SUMS, n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
@@ -282,7 +285,7 @@ def _mix(n: int) -> Tensor:
 def _carry(
     rows: Tensor, source: Grid, onto: Grid, axis: int, wavelength: float, z: float, *, pixels: bool, back: bool = False
 ) -> Tensor:
-    """Propagate lines along an axis, paraxially; or `back` by the transpose, from the samples of `onto`."""
+    """Propagate lines along an axis, paraxially; `back` by the transpose, from the samples of `onto`."""
     if not pitch_fits(source, onto):
         matrix = kernels.matrix(source, onto, axis, wavelength, z, pixels)
         return rows @ (matrix if back else matrix.T)
@@ -292,11 +295,28 @@ def _carry(
     length = fast_length(n + m - 1)
     index = torch.arange(length, dtype=torch.float64)
     index = torch.where(index < m, index, index - length)
-    return _convolved(rows, fft(kernels.line(first + index * d, d, wavelength, z, pixels=pixels)), m)
+    return _filtered(rows, fft(kernels.line(first + index * d, d, wavelength, z, pixels=pixels)), m)
 
 
-def _convolved(rows: Tensor, spectrum: Tensor, m: int) -> Tensor:
+def _filtered(rows: Tensor, spectrum: Tensor, m: int) -> Tensor:
     return convolve(rows[..., None, :].contiguous(), Kernel(spectrum[None] / len(spectrum)), (1, m))[..., 0, :]
+
+
+def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> float:
+    """Energy on the target of what `kernels.residual` does otherwise to light that passes by."""
+    d, n = grid.spacing[axis], grid.shape[axis]
+    across, zero = sampling.span(field.grid, onto, 1 - axis), torch.zeros(1, dtype=torch.float64)
+    # Where the light of the other axis is the steepest that arrives, this is left.
+    limit = sampling.arriving(field.grid, onto, z) - across**2 / (across**2 + z**2)
+    f = frequencies(n, d)
+    made, exact = (
+        _filtered(rows, kernels.residual(zero, f, field.wavelength, z, most, torch.float64)[0], n)
+        for most in (limit, math.inf)
+    )
+    if not pitch_fits(field.grid, onto):  # there it ends with the wider grid
+        cut = max(n - kernels.widened(field.grid, onto, field.wavelength, z).shape[axis], 0) // 2
+        made[..., :cut] = made[..., n - cut :] = 0
+    return 4 * _energy(_carry(made - exact, grid, onto, axis, field.wavelength, z, pixels=pixels))
 
 
 def _spectrum(rows: Tensor, d: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -325,7 +345,7 @@ def _grey(rows: Tensor) -> float:
 
 
 def _steps(line: _Line, d: float) -> tuple[float, float, float]:
-    """Energy on the target that samples of pitch d get wrong, that misplaced steps make, and that is missing.
+    """Energy on the target that samples of pitch d get wrong, that of steps out of place, and what is missing.
 
     The sum over samples differs from the integral up to a step by ``kappa d^2`` of the slope of the wave there,
     ``kappa = c (1 - c)/2 - 1/24`` where a part c of the cell is covered; by the last wave of the band; and where no
@@ -349,94 +369,117 @@ def _steps(line: _Line, d: float) -> tuple[float, float, float]:
     gap = max(scale * band - reach, math.sqrt(scale))  # from the last wave of the band to the target
     last = float(line.missing(torch.tensor(band))) * (2.5 * max(1 - 4 * line.grey[0], 0) if line.stepped else 1)
     energy[0] += last * min(high - low, gap) / gap**2 / (2 * math.pi**2)
-    return energy[0] * line.per_metre, energy[1] * line.per_metre, energy[2] * line.per_metre
+    return energy[0] * line.samples, energy[1] * line.samples, energy[2] * line.samples
+
+
+def _share(energy: float, base: float) -> float:
+    """Relative amplitude."""
+    return math.sqrt(energy / base) if energy > 0 else 0.0
 
 
 def _terms(lines: list[_Line], field: Field, onto: Grid, z: float, pixels: bool) -> tuple[dict[str, float], float]:
     """Relative errors, and the energy on the target that they are relative to."""
-    total, arriving = float(field.data.detach().abs().square().sum()), min(line.arriving for line in lines)
-    eps, ulp = torch.finfo(field.data.dtype).eps, 2**-53
-    shifts, gain = [], 1.0
-    for axis, d in enumerate(field.grid.spacing):
-        span = sampling.span(field.grid, onto, axis)
-        scale = max(field.wavelength * abs(z), d**2)
-        shifts.append(2 * math.pi * min(span**2 / (2 * scale), scale / (8 * d**2)) * ulp)
-        fits = onto.shape[axis] / (field.grid.shape[axis] + onto.shape[axis])
-        gain *= fits if pitch_fits(field.grid, onto) else min(onto.shape[axis] * d**2 / scale, d / onto.spacing[axis])
-    noise = gain * total
-    steps = [_steps(line, line.d) for line in lines] if not pixels else [(0.0, 0.0, 0.0)]
+    eps, carrier = torch.finfo(field.data.dtype).eps, 2 * math.pi * abs(z) / field.wavelength * ULP
+    noise, shift = _noise(field, onto, z)
+    steps = [(0.0, 0.0, 0.0)] if pixels else [_steps(line, line.d) for line in lines]
     wrong, misplaced, missing = (sum(part) for part in zip(*steps, strict=True))
-    outside = sum(line.outside for line in lines)
-    floor = noise * (4 * ulp + max(shifts)) ** 2
-    base = max(arriving - wrong - floor, 0.0) if arriving > outside / 20 else 0.0
-    base += sum(step[2] for step, line in zip(steps, lines, strict=False) if line.stepped)  # else a bound
-    each = 4 * eps + max(shifts)
+    arriving, outside = min(line.arriving for line in lines), sum(line.outside for line in lines)
+    seen = {"window": outside / 20, "edges": wrong, "rounding": noise * (4 * ULP + shift) ** 2}
+    base = max(arriving - seen["edges"] - seen["rounding"], 0.0)
+    base += sum(step[2] for step, line in zip(steps, lines, strict=False) if line.stepped)
+    unknown = next((name for name, energy in seen.items() if energy >= arriving > 0 and energy >= base), None)
+    if unknown:
+        base = arriving
+    orders = 8 * field.wavelength / abs(z) * math.sqrt(sum(line.rough for line in lines)) / math.pi if z else 0.0
     terms = {
         "wrap": 0.0,
         "edges": _share(wrong + missing, base),
         "place": _share(misplaced, base),
         "window": _share(outside, base),
-        "kernel": _kernel(lines, base, field, z, pixels),
-        "rounding": each * math.hypot(1, _share(noise, base)) + 2 * math.pi * abs(z) / field.wavelength * ulp,
+        "kernel": math.hypot(_share(sum(line.bent for line in lines), base), orders * pixels),
+        "rounding": (4 * eps + shift) * math.hypot(1, _share(noise, base)) + carrier,
     }
     if z == 0 and onto == field.grid:
-        terms |= {"edges": 0.0, "place": 0.0, "window": 0.0, "rounding": 0.0}
+        terms = dict.fromkeys(terms, 0.0)
+    elif unknown:
+        terms[unknown] = math.inf
     return terms, base
 
 
-def _kernel(lines: list[_Line], base: float, field: Field, z: float, pixels: bool) -> float:
-    """What the factor beyond the paraxial response misses: see `kernels.residual`."""
-    if z == 0:
-        return 0.0
-    kernel = _share(sum(line.bent for line in lines), base)
-    if pixels:
-        rough = sum(line.rough / max(line.light, 1e-300) for line in lines) / math.pi**2
-        kernel = math.hypot(kernel, 8 * field.wavelength / abs(z) * math.sqrt(rough))
-    return kernel
-
-
-def _share(energy: float, base: float) -> float:
-    """Relative amplitude."""
-    if energy == 0:
-        return 0.0
-    return math.sqrt(energy / base) if base > 0 else math.inf
+def _noise(field: Field, onto: Grid, z: float) -> tuple[float, float]:
+    """Energy on the target of noise as strong as the field, and the relative rounding of a double kernel's phase."""
+    noise, shift = _energy(field.data.detach()), 0.0
+    for axis, (n, d) in enumerate(zip(field.grid.shape, field.grid.spacing, strict=True)):
+        m, scale = onto.shape[axis], max(field.wavelength * abs(z), d**2)
+        turns = min(sampling.span(field.grid, onto, axis) ** 2 / (2 * scale), scale / (8 * d**2))
+        shift = max(shift, 2 * math.pi * turns * ULP)
+        noise *= m / (n + m) if pitch_fits(field.grid, onto) else min(m * d**2 / scale, d / onto.spacing[axis])
+    return noise, shift
 
 
 def _wrap(field: Field, z: float, axis: int, tolerance: float) -> float:
     """Energy of the light that a periodic window brings back, along an axis."""
     grid, wavelength = field.grid, field.wavelength
     n, d = grid.shape[axis], grid.spacing[axis]
-    u = field.data.detach().to("cpu", torch.complex128).reshape(-1, *grid.shape)
-    sums = _carry(_mix(grid.shape[1 - axis]), grid, grid, 1 - axis, wavelength, z, pixels=False, back=True)
-    rows = (sums @ (u if axis else u.mT)).flatten(0, 1)
+    sums = _carry(_weights(grid.shape[1 - axis]), grid, grid, 1 - axis, wavelength, z, pixels=False, back=True)
+    rows = (sums @ _turned(field, axis)).flatten(0, 1)
     f = frequencies(n, d)
-    power, order = fft(rows).abs().square().sum(0), f.abs().argsort(descending=True)
-    much = power[order].cumsum(0) > (0.1 * tolerance) ** 2 * float(power.sum())
-    sine = min(wavelength * float(f.abs()[order][much][:1].sum()), 0.99)  # of the steepest light that matters
-    away = z / math.sqrt(1 - sine**2)
-    once = _convolved(rows, phasor(-wavelength * away / 2 * f**2), n)
-    return float((once - _carry(rows, grid, grid, axis, wavelength, away, pixels=False)).abs().square().sum())
+    order = f.abs().argsort(descending=True)
+    power = fft(rows).abs().square().sum(0)[order].cumsum(0)
+    steepest = f[order][power > (0.1 * tolerance) ** 2 * float(power[-1])][:1]
+    sine = min(wavelength * float(steepest.abs().sum()), 0.99)
+    away = z / math.sqrt(1 - sine**2)  # as far as the steepest light that matters has to go
+    once = _filtered(rows, phasor(-wavelength * away / 2 * f**2), n)
+    return _energy(once - _carry(rows, grid, grid, axis, wavelength, away, pixels=False))
 
 
-# ---- cost and reason -------------------------------------------------------------------------------------------------
+# ---- remedy and cost -------------------------------------------------------------------------------------------------
+
+
+def _remedy(
+    worst: str, terms: dict[str, float], lines: list[_Line], base: float, field: Field, tolerance: float
+) -> str:
+    """What brings the largest term below the tolerance."""
+    if worst in ("edges", "place"):
+        finer = _finer(lines, base, tolerance)
+        what = "edge samples that carry the covered part of their cell (fo.shapes), " if worst == "place" else ""
+        return f"use {what}samples of {finer}, or pixels=True if each is a uniform cell"
+    if worst == "window":
+        return f"the field goes on where its grid ends: use {_larger(terms, lines, field, tolerance)}"
+    if worst == "kernel":
+        return "use rayleigh_sommerfeld()"
+    if field.data.dtype == torch.complex64:
+        return "use complex128"
+    return "hardly any light arrives there"
+
+
+def _finer(lines: list[_Line], base: float, tolerance: float) -> str:
+    """Pitch at which steps and what is beyond the band keep to the tolerance."""
+    return ""
+
+
+def _larger(terms: dict[str, float], lines: list[_Line], field: Field, tolerance: float) -> str:
+    return ""
 
 
 def _cost(field: Field, z: float, onto: Grid, method: str, pixels: bool) -> Cost:
-    """Count the larger buffers: half-transformed rows, the kernel's quadrant, the result."""
-    return Cost(2, (0, 0), 0, 0)
-
-
-def _way(field: Field, z: float, onto: Grid, method: str, wrap: float) -> str:
-    """Why this method."""
-    if method == "periodic":
-        return f"hardly any light leaves the grid over {show(z, 'length', 4)}, so its own window will do"
+    """Count the kernel, the larger buffers and the result."""
+    grid, (my, mx) = field.grid, onto.shape
+    if z == 0 and onto == grid:
+        return Cost(0, grid.shape, 0, 0)
+    (ny, nx), shape, products, size = grid.shape, grid.shape, 0, my * mx
+    if method == "convolution":
+        shape = kernels.window(grid, onto, field.wavelength, z)
     if method == "matrices":
-        return "the target has another pitch, so each axis takes a matrix product"
-    if onto != field.grid:
-        return "a convolution without period, onto another place of the same pitch"
-    return f"a convolution without period, for in its own window light of {wrap:.1e} of the field comes round"
-
-
-def _remedy(worst: str, lines: list[_Line], base: float, field: Field, tolerance: float) -> str:
-    """What brings the largest term below the tolerance."""
-    return ""
+        parts = kernels.parts(grid, onto, field.wavelength, z) if pixels and z else 1
+        fine = Grid((parts * ny, parts * nx), (grid.spacing[0] / parts, grid.spacing[1] / parts), grid.center)
+        ny, nx = kernels.widened(fine, onto, field.wavelength, z).shape
+        shape = fast_length(ny), fast_length(nx)
+        products = my * nx * (ny + mx) if my / ny <= mx / nx else mx * ny * (nx + my)
+        size += my * ny + mx * nx + ny * nx
+    window = shape[0] * shape[1]
+    if field.data.device.type == "cpu" and field.data[..., 0, 0].numel() * window >= BLOCKED:
+        size += max(ny, my) * shape[1] + window // 4
+    else:
+        size += 3 * window
+    return Cost(2 * (method != "matrices" or z != 0), shape, products, size * field.data.element_size())

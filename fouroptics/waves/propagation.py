@@ -62,13 +62,13 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
         fields = list(one_by_one if learned else planes(field, z, onto, pixels=pixels))
         return fields[0].replace(data=torch.stack([each.data for each in fields], -3))
     onto, z = onto or field.grid, _distance(z)
-    if number(z) == 0 and onto == field.grid:
+    if not isinstance(z, Tensor) and z == 0 and onto == field.grid:
         return field
     if not pixels:
         _warn_beyond_band(field, number(z), onto)
     if pitch_fits(field.grid, onto):
         key = (field.grid, onto, field.wavelength)
-        how = (z, pixels, kernels.window(*key, number(z)), field.data.dtype)
+        how = (z, pixels, kernels.window(*key, number(z), pixels), field.data.dtype)
         kernel = kernels.ready("linear", field.data, *key, *how)
         return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
@@ -86,7 +86,7 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
     if not pitch_fits(field.grid, onto):
         yield from (propagate(field, z, onto, pixels=pixels) for z in each)
         return
-    windows = [kernels.window(field.grid, onto, field.wavelength, z) for z in each]
+    windows = [kernels.window(field.grid, onto, field.wavelength, z, pixels) for z in each]
     shape = max(window[0] for window in windows), max(window[1] for window in windows)
     transformed = spectrum(field.data, shape)
     for z in each:
@@ -95,9 +95,8 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
             continue
         if not pixels:
             _warn_beyond_band(field, z, onto)
-        how = (z, pixels, shape, field.data.dtype)
-        kernel = kernels.linear(field.grid, onto, field.wavelength, *how)  # not kept: there may be many
-        kernel = kernel.to(field.data.dtype, field.data.device, field.data.shape[:-2].numel())
+        key = (field.grid, onto, field.wavelength, z, pixels, shape, field.data.dtype)
+        kernel = kernels.ready("linear", field.data, *key, keep=False)
         yield field.replace(data=filtered(transformed, kernel, onto.shape), grid=onto)
 
 
@@ -132,7 +131,7 @@ def _warn_beyond_band(field: Field, z: float, onto: Grid) -> None:
 
 def _residual(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Field:
     """What the exact phase does to the field beyond the paraxial one, on its own lattice; cells divided as needed."""
-    if number(z) == 0:
+    if not isinstance(z, Tensor) and z == 0:
         return field
     if pixels:
         field = _divided(field, kernels.parts(field.grid, onto, field.wavelength, number(z)))
@@ -198,7 +197,7 @@ def fresnel(field: Field, z: float | Tensor, onto: Grid | None = None, *, pixels
     """
     onto, z = onto or field.grid, _distance(z)
     distance = number(z)
-    if distance == 0 and onto == field.grid:
+    if not isinstance(z, Tensor) and distance == 0 and onto == field.grid:
         return field
     sines = sampling.reach(field.grid, onto, field.wavelength, distance)
     quartic = math.pi * abs(distance) * (sines[0] ** 2 + sines[1] ** 2) ** 2 / (4 * field.wavelength)

@@ -23,15 +23,28 @@ BLOCKED = 2**19  #: samples of the padded windows from which on the blocked form
 
 
 def kept(size: int) -> Callable[[Function], Function]:
-    """``lru_cache`` for a function that returns a tensor or a number, which `torch.compile` takes for a constant."""
+    """``lru_cache`` for a function of plain values, whose result `torch.compile` takes for a constant.
+
+    The result is a tensor, a number, or a tuple of such.
+    """
 
     def wrap(make: Function) -> Function:
         cached = lru_cache(size)(make)
 
         @torch.compiler.assume_constant_result
+        def constant(*key: Any) -> tuple[Any]:
+            return (
+                cached(*(Grid(*each[1:]) if isinstance(each, tuple) and each[0] is Grid else each for each in key)),
+            )
+
         @wraps(make)
         def call(*key: Any) -> Any:
-            return cached(*key)
+            # A grid may be made while tracing; only what it holds is known then. A tensor by itself would be named
+            # after the function, each one the same, and detached it is known to need no gradient.
+            (value,) = constant(*((Grid, g.shape, g.spacing, g.center) if isinstance(g, Grid) else g for g in key))
+            if isinstance(value, tuple):
+                return tuple(each.detach() if isinstance(each, Tensor) else each for each in value)
+            return value.detach() if isinstance(value, Tensor) else value
 
         return cast(Function, call)
 
