@@ -211,7 +211,8 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
     inside, outside = _extended(u, goes_on=not pixels)
     shape = (field.grid.shape[0], inside.shape[-1]) if axis else (inside.shape[-1], field.grid.shape[1])
     grid, both = Grid(shape, field.grid.spacing, field.grid.center), torch.stack([inside, outside])
-    if max(kernels.margins(grid, onto, wavelength, z)) > 1:  # steep light lands farther out than paraxial light
+    steep = max(kernels.margins(grid, onto, wavelength, z)) > 1
+    if steep:  # such light lands farther out than paraxial light
         wide = kernels.widened(grid, onto, wavelength, z)
         both = both if axis else both.mT
         kernel = kernels.spread(grid, onto, wavelength, z).to(both.dtype, both.device, both.shape[:-2].numel())
@@ -236,7 +237,7 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
         1 / onto.spacing[axis],
         _energy(there + missed),
         _energy(missed),
-        _bent(rows, grid, field, onto, z, axis, pixels),
+        _bent(rows, grid, field, onto, z, axis, pixels, steep),
         math.sqrt(_energy(ends) / max(_energy(further), 1e-300)),
         _energy(rows.diff(dim=-1)) / max(_energy(rows), 1e-300),
         where,
@@ -302,7 +303,7 @@ def _filtered(rows: Tensor, spectrum: Tensor, m: int) -> Tensor:
     return convolve(rows[..., None, :].contiguous(), Kernel(spectrum[None] / len(spectrum)), (1, m))[..., 0, :]
 
 
-def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> float:
+def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool, steep: bool) -> float:
     """Energy on the target of what `kernels.residual` does otherwise to light that passes by."""
     d, n = grid.spacing[axis], grid.shape[axis]
     across, zero = sampling.span(field.grid, onto, 1 - axis), torch.zeros(1, dtype=torch.float64)
@@ -311,9 +312,9 @@ def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: in
     f = frequencies(n, d)
     made, exact = (
         _filtered(rows, kernels.residual(zero, f, field.wavelength, z, most, torch.float64)[0], n)
-        for most in (limit, math.inf)
+        for most in (limit, 4 * limit)
     )
-    if not pitch_fits(field.grid, onto):  # there it ends with the wider grid
+    if not (pitch_fits(field.grid, onto) or steep):  # there it ends with the wider grid
         cut = max(n - kernels.widened(field.grid, onto, field.wavelength, z).shape[axis], 0) // 2
         made[..., :cut] = made[..., n - cut :] = 0
     return 4 * _energy(_carry(made - exact, grid, onto, axis, field.wavelength, z, pixels=pixels))

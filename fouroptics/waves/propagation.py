@@ -67,9 +67,12 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
     if not pixels:
         _warn_beyond_band(field, number(z), onto)
     if pitch_fits(field.grid, onto):
-        key = (field.grid, onto, field.wavelength)
-        how = (z, pixels, kernels.window(*key, number(z), pixels), field.data.dtype)
-        kernel = kernels.ready("linear", field.data, *key, *how)
+        key = (field.grid, onto, field.wavelength, z)
+        if _by_impulse(field, number(z), pixels):
+            kernel = kernels.ready("impulse", field.data, *key)
+        else:
+            shape = kernels.window(field.grid, onto, field.wavelength, number(z), pixels)
+            kernel = kernels.ready("linear", field.data, *key, pixels, shape, field.data.dtype)
         return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
 
@@ -83,7 +86,7 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
     if len(distances) == 0 or (isinstance(distances, Tensor) and distances.ndim != 1):
         raise GeometryError(f"distances = {distances}: give one or more in a row, in metres")
     each = [number(_distance(z)) for z in distances]
-    if not pitch_fits(field.grid, onto):
+    if not pitch_fits(field.grid, onto) or any(_by_impulse(field, z, pixels) for z in each):
         yield from (propagate(field, z, onto, pixels=pixels) for z in each)
         return
     windows = [kernels.window(field.grid, onto, field.wavelength, z, pixels) for z in each]
@@ -110,6 +113,12 @@ def _distance(z: float | Tensor) -> float | Tensor:
 def pitch_fits(grid: Grid, onto: Grid) -> bool:
     """Whether one kernel carries samples of `grid` onto `onto`: the same pitch, any shift."""
     return all(abs(a / b - 1) <= 1e-12 * n for a, b, n in zip(onto.spacing, grid.spacing, onto.shape, strict=True))
+
+
+def _by_impulse(field: Field, z: float, pixels: bool) -> bool:
+    """Whether the pitch samples the spherical wave itself: half a wavelength or less, beyond its near field."""
+    fine = all(sampling.steepest(d, field.wavelength) >= 1 for d in field.grid.spacing)
+    return fine and abs(z) >= 2 * field.wavelength and not pixels
 
 
 def _warn_beyond_band(field: Field, z: float, onto: Grid) -> None:
