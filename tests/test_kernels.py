@@ -166,7 +166,17 @@ def test_cells_are_divided_as_finely_as_the_light_that_arrives():
     assert parts[0] == 1
     assert parts == sorted(parts)
     assert all(n % 2 == 1 for n in parts)
-    assert parts[-1] == 7
+    assert parts[-1] == 41  # 1.3 times all light, sine 1, of the band 0.033
+    assert kernels.parts_wanted(grid, grid, WAVELENGTH, 10 * mm) == parts[2]
+
+
+def test_cells_whose_light_cannot_be_followed_warn():
+    """Parts of a cell are limited by memory: a wide grid close up says so."""
+    grid = fo.Grid((2000, 8), D)
+    u = fo.Field(torch.ones(2000, 8), grid, WAVELENGTH)
+    with pytest.warns(fo.SamplingWarning, match="15 parts of a cell to follow, and 3 fit") as caught:
+        fo.propagate(u, 40 * mm, pixels=True)
+    assert caught[0].filename == __file__
 
 
 def test_a_kernel_onto_its_own_grid_is_even_and_a_quarter_large():

@@ -230,13 +230,18 @@ def _line_spectrum(
     return spectrum * torch.cos(2 * math.pi * f * (torch.arange(orders) - orders // 2)).sum(1)  # parts of a cell add up
 
 
+def parts_wanted(source: Grid, target: Grid, wavelength: float, z: float) -> int:
+    """Parts of a cell along each axis, odd, whose band holds the light that reaches the target."""
+    spans = [sampling.span(source, target, axis) for axis in (0, 1)]
+    sines = [span / math.hypot(z, span) for span in spans]
+    bands = 1.3 * max(s / sampling.steepest(d, wavelength) for s, d in zip(sines, source.spacing, strict=True))
+    return 2 * math.ceil((bands - 1) / 2) + 1
+
+
 def parts(source: Grid, target: Grid, wavelength: float, z: float) -> int:
-    """Parts of a cell along each axis, odd, whose band holds the light that reaches the target; at most 7."""
-    angles = [
-        sampling.span(source, target, axis) / math.hypot(z, sampling.span(source, target, axis)) for axis in (0, 1)
-    ]
-    bands = 1.3 * max(s / sampling.steepest(d, wavelength) for s, d in zip(angles, source.spacing, strict=True))
-    return min(2 * math.ceil((bands - 1) / 2) + 1, 7)
+    """Parts that are made of a cell: times both sizes together they are at most 2**14."""
+    most = 2**14 // max(n + m for n, m in zip(source.shape, target.shape, strict=True))
+    return min(parts_wanted(source, target, wavelength, z), max(most - 1 + most % 2, 1))
 
 
 def paraxial(source: Grid, target: Grid, wavelength: float, z: float | Tensor, pixels: bool) -> Kernel:

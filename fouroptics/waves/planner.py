@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -211,16 +212,18 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
     inside, outside = _extended(u, goes_on=not pixels)
     shape = (field.grid.shape[0], inside.shape[-1]) if axis else (inside.shape[-1], field.grid.shape[1])
     grid, both = Grid(shape, field.grid.spacing, field.grid.center), torch.stack([inside, outside])
-    steep = max(kernels.margins(grid, onto, wavelength, z)) > 1
-    if steep:  # such light lands farther out than paraxial light
+    line = partial(_carry, onto=onto, wavelength=wavelength, z=z, pixels=pixels)
+    weights = _weights(onto.shape[1 - axis])
+    straight = (line(weights, grid, axis=1 - axis, back=True) @ both[0]).flatten(0, 1)
+    bent = _bent(straight, grid, field, onto, z, axis, pixels)
+    if max(kernels.margins(grid, onto, wavelength, z)) > 1:  # steep light lands farther out than paraxial light
         wide = kernels.widened(grid, onto, wavelength, z)
         both = both if axis else both.mT
         kernel = kernels.spread(grid, onto, wavelength, z).to(both.dtype, both.device, both.shape[:-2].numel())
         both, grid = convolve(both.contiguous(), kernel, wide.shape), wide
         both = both if axis else both.mT
-    sums = _carry(_weights(onto.shape[1 - axis]), grid, onto, 1 - axis, wavelength, z, pixels=pixels, back=True)
-    rows, beyond = (sums @ both).flatten(1, 2)
-    there, missed = (_carry(part, grid, onto, axis, wavelength, z, pixels=pixels) for part in (rows, beyond))
+    rows, beyond = (line(weights, grid, axis=1 - axis, back=True) @ both).flatten(1, 2)
+    there, missed = (line(part, grid, axis=axis) for part in (rows, beyond))
     f, spectrum, where = _spectrum(rows + beyond, d)
 
     def mean(low: float, high: float, power: int = 0) -> float:
@@ -237,7 +240,7 @@ def _look(field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> _Line:
         1 / onto.spacing[axis],
         _energy(there + missed),
         _energy(missed),
-        _bent(rows, grid, field, onto, z, axis, pixels, steep),
+        bent,
         math.sqrt(_energy(ends) / max(_energy(further), 1e-300)),
         _energy(rows.diff(dim=-1)) / max(_energy(rows), 1e-300),
         where,
@@ -303,7 +306,7 @@ def _filtered(rows: Tensor, spectrum: Tensor, m: int) -> Tensor:
     return convolve(rows[..., None, :].contiguous(), Kernel(spectrum[None] / len(spectrum)), (1, m))[..., 0, :]
 
 
-def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool, steep: bool) -> float:
+def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: int, pixels: bool) -> float:
     """Energy on the target of what `kernels.residual` does otherwise to light that passes by."""
     d, n = grid.spacing[axis], grid.shape[axis]
     across, zero = sampling.span(field.grid, onto, 1 - axis), torch.zeros(1, dtype=torch.float64)
@@ -314,7 +317,7 @@ def _bent(rows: Tensor, grid: Grid, field: Field, onto: Grid, z: float, axis: in
         _filtered(rows, kernels.residual(zero, f, field.wavelength, z, most, torch.float64)[0], n)
         for most in (limit, 4 * limit)
     )
-    if not (pitch_fits(field.grid, onto) or steep):  # there it ends with the wider grid
+    if not pitch_fits(field.grid, onto):  # there it ends with the wider grid
         cut = max(n - kernels.widened(field.grid, onto, field.wavelength, z).shape[axis], 0) // 2
         made[..., :cut] = made[..., n - cut :] = 0
     return 4 * _energy(_carry(made - exact, grid, onto, axis, field.wavelength, z, pixels=pixels))
@@ -472,7 +475,7 @@ def _cost(field: Field, z: float, onto: Grid, method: str, pixels: bool) -> Cost
     if method == "convolution":
         shape = kernels.window(grid, onto, field.wavelength, z)
     if method == "matrices":
-        parts = kernels.parts(grid, onto, field.wavelength, z) if pixels and z else 1
+        parts = kernels.parts(grid, onto, field.wavelength, z)[1] if pixels and z else 1
         fine = Grid((parts * ny, parts * nx), (grid.spacing[0] / parts, grid.spacing[1] / parts), grid.center)
         ny, nx = kernels.widened(fine, onto, field.wavelength, z).shape
         shape = fast_length(ny), fast_length(nx)

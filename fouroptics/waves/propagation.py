@@ -54,7 +54,8 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
     Warns
     -----
     SamplingWarning
-        If `onto` lies farther aside than the steepest light that the samples carry.
+        If `onto` lies farther aside than the steepest light that the samples carry; with `pixels`, if cells on a large
+        grid send light too steep to be followed.
     """
     if isinstance(z, Sequence | np.ndarray) or (isinstance(z, Tensor) and z.ndim > 0):
         learned = isinstance(z, Tensor) and z.requires_grad
@@ -64,8 +65,7 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
     onto, z = onto or field.grid, _distance(z)
     if not isinstance(z, Tensor) and z == 0 and onto == field.grid:
         return field
-    if not pixels:
-        _warn_beyond_band(field, number(z), onto)
+    _warn_beyond_reach(field, number(z), onto, pixels)
     if pitch_fits(field.grid, onto):
         key = (field.grid, onto, field.wavelength, z)
         if _by_impulse(field, number(z), pixels):
@@ -96,8 +96,7 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
         if z == 0 and onto == field.grid:
             yield field
             continue
-        if not pixels:
-            _warn_beyond_band(field, z, onto)
+        _warn_beyond_reach(field, z, onto, pixels)
         key = (field.grid, onto, field.wavelength, z, pixels, shape, field.data.dtype)
         kernel = kernels.ready("linear", field.data, *key, keep=False)
         yield field.replace(data=filtered(transformed, kernel, onto.shape), grid=onto)
@@ -121,7 +120,19 @@ def _by_impulse(field: Field, z: float, pixels: bool) -> bool:
     return fine and abs(z) >= 2 * field.wavelength and not pixels
 
 
-def _warn_beyond_band(field: Field, z: float, onto: Grid) -> None:
+def _warn_beyond_reach(field: Field, z: float, onto: Grid, pixels: bool) -> None:
+    if pixels:
+        key = (field.grid, onto, field.wavelength, z)
+        needed, possible = kernels.parts_wanted(*key), kernels.parts(*key)
+        if possible < needed:
+            warnings.warn(
+                f"over {show(z, 'length', 4)} cells of {show(max(field.grid.spacing), 'length', 4)} send light to the "
+                f"far side of the target that takes {needed} parts of a cell to follow, and {possible} fit: what is "
+                "steeper is paraxial; use a smaller grid, a longer way or finer samples",
+                SamplingWarning,
+                stacklevel=3,
+            )
+        return
     for axis, d in enumerate(field.grid.spacing):
         aside = abs(onto.center[axis] - field.grid.center[axis])
         sine = sampling.steepest(d, field.wavelength)
@@ -131,7 +142,7 @@ def _warn_beyond_band(field: Field, z: float, onto: Grid) -> None:
             warnings.warn(
                 f"over {show(z, 'length', 4)} the light that samples of {show(d, 'length', 4)} carry comes "
                 f"{show(farthest, 'length', 4)} far aside, the middle of the target lies {show(aside, 'length', 4)} "
-                f"aside: use samples of {show(needed, 'length', 3)} or less",
+                f"aside: use samples of {show(0.99 * needed, 'length', 3)} or less",
                 SamplingWarning,
                 stacklevel=3,
             )
