@@ -475,7 +475,7 @@ def _cost(field: Field, z: float, onto: Grid, method: str, pixels: bool) -> Cost
     if method == "convolution":
         shape = kernels.window(grid, onto, field.wavelength, z)
     if method == "matrices":
-        parts = kernels.parts(grid, onto, field.wavelength, z)[1] if pixels and z else 1
+        parts = kernels.parts(grid, onto, field.wavelength, z) if pixels and z else 1
         fine = Grid((parts * ny, parts * nx), (grid.spacing[0] / parts, grid.spacing[1] / parts), grid.center)
         ny, nx = kernels.widened(fine, onto, field.wavelength, z).shape
         shape = fast_length(ny), fast_length(nx)
