@@ -166,7 +166,7 @@ def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = N
     u : Field
         In the front focal plane of the first lens, (..., y, x).
     pupil : Field
-        Amplitude transmission (..., fy, fx) in the plane between the lenses, |p| <= 1 if passive; its batch broadcasts
+        Amplitude transmission (..., fy, fx) in the plane between the lenses, at most 1 if passive; its batch broadcasts
         against that of `u`.
     f1, f2 : float
         Focal lengths in metres.

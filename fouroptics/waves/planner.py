@@ -19,7 +19,7 @@ from fouroptics.waves.transforms import BLOCKED, Kernel, convolve, fast_length, 
 
 SUMS = 32  #: random sums that stand for the lines of a target; their energy is that of all lines within 1/sqrt(32)
 ULP = 2**-53  #: relative rounding of a double
-SMOOTH = 25  #: fall of ln |U|^2 over 1/d from which on a spectrum is not that of steps
+SMOOTH = 25  #: fall of the logarithm of the power over 1/d from which on a spectrum is not that of steps
 
 
 @dataclass(frozen=True)
