@@ -5,7 +5,6 @@ all that samples do to a field, and not only what the propagation does to sample
 """
 
 import math
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -58,7 +57,9 @@ def estimate(case: str, setting: Setting) -> list[Estimate]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SamplingWarning)
             result = plan(field).data
-        done.append(Estimate(case, setting.label, dtype_name(dtype), asked, plan, setting.error(result, setting.exact())))
+        done.append(
+            Estimate(case, setting.label, dtype_name(dtype), asked, plan, setting.error(result, setting.exact()))
+        )
     return done
 
 
@@ -107,9 +108,7 @@ def beam(
     return wave
 
 
-def many(
-    count: int, waist: float, steepest: float, spread: float, seed: int, wavelength: float = GREEN
-) -> Wave:
+def many(count: int, waist: float, steepest: float, spread: float, seed: int, wavelength: float = GREEN) -> Wave:
     """Speckle: beams of random places, directions and phases."""
     rng = np.random.default_rng(seed)
     place, sines = rng.uniform(-spread, spread, (count, 2)), rng.uniform(-steepest, steepest, (count, 2))
@@ -370,7 +369,9 @@ def edged() -> Iterable[Setting]:
         yield send(label + ", aside", shadow(slits), 1.0, onto=far, data=partial(covered, slits, GRID))
     boxes = (square(0.5 * mm, 3 * um),)
     fine = fo.Grid((200, 200), 4 * um)
-    yield send("square, 4 um", shadow(boxes, 405 * nm), 0.2, fine, data=partial(covered, boxes, fine), wavelength=405 * nm)
+    yield send(
+        "square, 4 um", shadow(boxes, 405 * nm), 0.2, fine, data=partial(covered, boxes, fine), wavelength=405 * nm
+    )
     for onto in (
         fo.Grid((101, 90), 3 * um, (0.4 * mm, 0.3 * mm)),
         fo.Grid((64, 64), 40 * um),
@@ -465,7 +466,9 @@ def drawn(seed: int, count: int) -> Iterable[Setting]:
                 continue
             boxes = ((middle[0] - size / 2, middle[0] + size / 2, middle[1] - size / 3, middle[1] + size / 3),)
             wave, data = shadow(boxes, wavelength), partial(covered if kind == "covered" else binary, boxes, grid)
-        yield send(f"{kind} {size / d:.3g} in {label}", wave, float(z), grid, onto, asked, data=data, wavelength=wavelength)
+        yield send(
+            f"{kind} {size / d:.3g} in {label}", wave, float(z), grid, onto, asked, data=data, wavelength=wavelength
+        )
 
 
 def noisy() -> Iterable[Setting]:
@@ -480,7 +483,11 @@ def noisy() -> Iterable[Setting]:
         grid = fo.Grid((48, 48), 8 * um)
         label = f"noise of {band:g} of the band" + ", within the grid" * bool(envelope)
         yield send(label, wave, z, grid, data=partial(data.clone), asked=asked)
-    for z, spread, asked in ((10 * mm, 0.4 * mm, BOTH), (100 * mm, 0.4 * mm, {DOUBLE: 1e-3}), (20 * mm, 1.5 * mm, {DOUBLE: 1e-3})):
+    for z, spread, asked in (
+        (10 * mm, 0.4 * mm, BOTH),
+        (100 * mm, 0.4 * mm, {DOUBLE: 1e-3}),
+        (20 * mm, 1.5 * mm, {DOUBLE: 1e-3}),
+    ):
         yield send(f"speckle over {show(spread, 'length')}", many(60, 50 * um, 0.01, spread, 5), z, asked=asked)
 
 
