@@ -17,15 +17,18 @@ FLOOR = "A"
 RIGHT = 0.05  # an answer this far off still counts as right: single-precision phases cost some packages 2 %
 
 
+FILL = 0.2  # seconds: on a shared machine single calls of some milliseconds scatter by more than a factor of two
 PAUSE = 0.02  # seconds before each call: OpenMP threads spin for a while after theirs, into the next one's time
 
 
 def host_clock(call: Call) -> float:
-    """Seconds that a call takes by the clock of the host."""
+    """Seconds that a call takes by the clock of the host: the mean of as many as fill `FILL`, or of one."""
     time.sleep(PAUSE)
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    start, count = time.perf_counter(), 0
+    while count == 0 or time.perf_counter() - start < FILL:
+        call()
+        count += 1
+    return (time.perf_counter() - start) / count
 
 
 def device_events(call: Call) -> float:
@@ -66,7 +69,7 @@ class Run:
     seconds: float = 3.0
     least: int = 3
     tries: int = 4
-    patience: float = 120.0
+    patience: float = 45.0
     spread: float = 1.5
     device: str = "cpu"
     timer: Callable[[Call], float] | None = None
