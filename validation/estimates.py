@@ -83,6 +83,7 @@ def estimate(case: str, setting: Setting) -> list[Estimate]:
 
 FINE, COARSE = fo.Grid((160, 160), 1 * um), fo.Grid((200, 200), 20 * um)
 BOTH: Asked = {DOUBLE: 1e-6, SINGLE: 1e-3}
+FINELY: Asked = {DOUBLE: 1e-6, SINGLE: 1e-6}
 
 
 def beams() -> Iterable[Setting]:
@@ -96,8 +97,8 @@ def beams() -> Iterable[Setting]:
         (16 * um, 10 * mm, BOTH),
         (16 * um, 1.0, {DOUBLE: 1e-3}),
         (40 * um, 5 * mm, BOTH),
-        (40 * um, 300 * mm, {DOUBLE: 1e-6, SINGLE: 1e-6}),
-        (100 * um, 0.3 * mm, {DOUBLE: 1e-6, SINGLE: 1e-6}),
+        (40 * um, 300 * mm, FINELY),
+        (100 * um, 0.3 * mm, FINELY),
         (100 * um, 50 * mm, BOTH),
         (100 * um, 200 * mm, {DOUBLE: 1e-2, SINGLE: 1e-6}),
         (100 * um, 300 * mm, {DOUBLE: 1e-2}),

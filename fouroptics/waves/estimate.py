@@ -29,13 +29,14 @@ class Line:
     samples: float  # of the target, a metre
     arriving: float  # sum of |u|^2 on the target, of the field with what goes on beyond its grid
     outside: float  # of the latter alone
+    known: bool  # whether it is not the most of it
     wrap: float  # of what comes round in a periodic window
     bent: float  # of what `kernels.residual` does otherwise to light that passes by the target
     fading: float  # |u| at the ends of the grid over that one sample further in
     rough: float  # sum of |u_i+1 - u_i|^2 over that of |u|^2
+    grey: tuple[float, float]  # mean c (1 - c) of steps that cover a part c of a cell: as seen there, on the grid
     where: Tensor  # part of the light at the end of the band that is before each border between samples
     strength: float  # s of a spectrum s/f^2 of steps
-    grey: tuple[float, float]  # mean c (1 - c) of steps that cover a part c of a cell: as seen there, on the grid
     end: float  # spectrum at 0.475/d
     fall: float  # of its logarithm there, over 1/d
 
@@ -70,57 +71,48 @@ def look(field: Field, onto: Grid, z: float, axis: int, tolerance: float, pixels
     for some random sums over the lines of the target along the other axis; the spectrum of these sums tells what the
     samples miss.
     """
-    wavelength, other = field.wavelength, 1 - axis
-    u = field.data.detach().to("cpu", torch.complex128).reshape(-1, *field.grid.shape)
-    grid, weights = field.grid, _weights(onto.shape[other])
-
-    def seen(u: Tensor, grid: Grid) -> Tensor:
-        sums = _carry(weights, grid, onto, other, wavelength, z, pixels, back=True)
-        return (sums @ (u if axis else u.mT)).flatten(0, 1)
-
-    rows = seen(u, grid)
+    grid, wavelength = field.grid, field.wavelength
+    u = field.data.detach().to("cpu", torch.complex128).reshape(-1, *grid.shape)
+    rows, others = _sums(u, grid, onto, axis, wavelength, z, pixels), (u if axis else u.mT)
     around = _around(rows) * (not pixels)
-    whole, bent = _within(rows) + around, _bent(_within(rows), field, onto, z, axis, pixels)
-    there, missed = (_carry(part, grid, onto, axis, wavelength, z, pixels) for part in (whole, around))
-    outside, dark = _energy(missed), _energy(there) < _energy(missed) / 20
-    wrap = 0.0 if pixels or onto != grid else _wrapped(rows, field, z, axis, tolerance)
-    fading = (
-        math.sqrt(_energy(rows[:, [0, -1]]) / max(_energy(rows[:, [1, -2]]), 1e-300)) if rows.shape[-1] > 1 else 0.0
+    there, missed = (
+        _energy(_carry(part, grid, onto, axis, wavelength, z, pixels)) for part in (_within(rows) + around, around)
     )
+    wrap = 0.0 if pixels or onto != grid else _wrapped(rows, field, z, axis, tolerance)
+    bent, known = _bent(_within(rows), field, onto, z, axis, pixels), there > 2 * missed
+    fading = _energy(rows[:, [0, -1]]) / max(_energy(rows[:, [min(1, rows.shape[1] - 1), -2 % rows.shape[1]]]), 1e-300)
     if max(kernels.margins(grid, onto, wavelength, z)) > 1:  # steep light lands farther out than paraxial light
         wide = kernels.widened(grid, onto, wavelength, z)
         kernel = kernels.spread(grid, onto, wavelength, z).to(u.dtype, u.device, len(u))
-        rows, grid = seen(convolve(u, kernel, wide.shape), wide), wide
-        whole = _within(rows) + _around(rows) * (not pixels)
-        there = _carry(whole, grid, onto, axis, wavelength, z, pixels)
+        rows, grid = _sums(convolve(u, kernel, wide.shape), wide, onto, axis, wavelength, z, pixels), wide
+        around = _around(rows) * (not pixels)
+        there = _energy(_carry(_within(rows) + around, grid, onto, axis, wavelength, z, pixels))
     n, d, half = grid.shape[axis], grid.spacing[axis], onto.extent[axis] / 2
-    f, spectrum, where = _spectrum(whole, d)
-
-    def mean(low: float, high: float, power: int = 0) -> float:
-        some = (f.abs() * d >= low) & (f.abs() * d <= high)
-        return float((spectrum[some] * f[some].abs() ** power).mean()) + 1e-300
-
-    near, nearer, end = mean(0.3, 0.4), mean(0.4, 0.45), mean(0.45, 0.5)
-    some = (u if axis else u.mT)[:, :: max(u.shape[1 + other] // 128, 1)]
-    grey = _grey(rows), _grey(some)
+    borders = grid.center[axis] - (2 * (n // 2) + 0.5) * d, onto.center[axis] - half, onto.center[axis] + half
+    grey = _grey(rows), _grey(others[:, :: max(others.shape[1] // 128, 1)])
     return Line(
         d,
         wavelength,
         z,
-        (grid.center[axis] - (n // 2 + n // 2 + 0.5) * d, onto.center[axis] - half, onto.center[axis] + half),
+        borders,
         1 / onto.spacing[axis],
-        0.0 if dark else _energy(there),
-        outside,
+        there,
+        missed,
+        known,
         wrap,
         bent,
-        fading,
+        math.sqrt(fading),
         _energy(rows.diff(dim=-1)) / max(_energy(rows), 1e-300),
-        where,
-        min(mean(0.2, 0.5, 2), 6 * mean(0.4, 0.5, 2)) / (1.6 - 5.15 * grey[0]),
         grey,
-        end,
-        min(math.log(near / nearer) / 0.075, math.log(nearer / end) / 0.05),
+        *_end_of_band(_within(rows) + around, d, grey[0]),
     )
+
+
+def _sums(u: Tensor, grid: Grid, onto: Grid, axis: int, wavelength: float, z: float, pixels: bool) -> Tensor:
+    """Rows along an axis: random sums over the lines of the target along the other one, where the light has arrived."""
+    other = 1 - axis
+    weights = _carry(_weights(onto.shape[other]), grid, onto, other, wavelength, z, pixels, back=True)
+    return (weights @ (u if axis else u.mT)).flatten(0, 1)
 
 
 def _energy(data: Tensor) -> float:
@@ -212,15 +204,24 @@ def _wrapped(rows: Tensor, field: Field, z: float, axis: int, tolerance: float) 
     return _energy(once - _carry(_within(rows), grid, grid, axis, wavelength, away, False))
 
 
-def _spectrum(rows: Tensor, d: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Frequencies, energy a frequency, and where along the row the light at the end of the band is, summed up."""
+def _end_of_band(rows: Tensor, d: float, grey: float) -> tuple[Tensor, float, float, float]:
+    """`where`, `strength`, `end` and `fall` of a Line."""
     n = rows.shape[-1]
     length = max(fast_length(n), 64)
-    f = frequencies(length, d)
+    f = frequencies(length, d).abs()
     waves = fft(pad(rows, (0, length - n)))
-    sharp = ifft2((waves * (f.abs() * d > 0.3))[:, None])[:, 0, :n].abs().square().sum(0)
+    sharp = ifft2((waves * (f * d > 0.3))[:, None])[:, 0, :n].abs().square().sum(0)
     where = sharp.cumsum(0) / max(float(sharp.sum()), 1e-300)
-    return f, waves.abs().square().sum(0) * d**2, torch.cat([where.new_zeros(1), where])
+    spectrum = waves.abs().square().sum(0) * d**2
+
+    def mean(low: float, high: float, power: int = 0) -> float:
+        some = (f * d >= low) & (f * d <= high)
+        return float((spectrum[some] * f[some] ** power).mean()) + 1e-300
+
+    strength = min(mean(0.2, 0.5, 2), 6 * mean(0.4, 0.5, 2)) / (1.6 - 5.15 * grey)
+    near, nearer, end = mean(0.3, 0.4), mean(0.4, 0.45), mean(0.45, 0.5)
+    fall = min(math.log(near / nearer) / 0.075, math.log(nearer / end) / 0.05)
+    return torch.cat([where.new_zeros(1), where]), strength, end, fall
 
 
 def _grey(rows: Tensor) -> float:
@@ -280,10 +281,11 @@ def errors(lines: list[Line], field: Field, onto: Grid, z: float, pixels: bool) 
     steps_ = [(0.0, 0.0, 0.0)] if pixels else [steps(line, line.d) for line in lines]
     wrong, misplaced, missing = (sum(part) for part in zip(*steps_, strict=True))
     arriving, outside = min(line.arriving for line in lines), sum(line.outside for line in lines)
-    astray = {"window": outside / 20, "edges": wrong, "rounding": noise * (4 * ULP + shift) ** 2}
-    base = max(arriving - wrong - astray["rounding"], 0.0)
+    astray = {"edges": wrong, "rounding": noise * (4 * ULP + shift) ** 2}
+    base = max(arriving - sum(astray.values()), 0.0)
     base += sum(each[2] for each, line in zip(steps_, lines, strict=False) if line.stepped)
     unknown = next((cause for cause, energy in astray.items() if energy >= max(arriving, base)), None)
+    unknown = unknown if all(line.known for line in lines) else "window"
     base = arriving if unknown else base
     bent = share(sum(line.bent for line in lines), base)
     orders = _orders(lines, field, onto, z) if pixels and z else 0.0
