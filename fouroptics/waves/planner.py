@@ -129,47 +129,52 @@ def plan(field: Field, z: float, onto: Grid | None = None, tolerance: float = 1e
         raise GeometryError(f"z = {z}, tolerance = {tolerance}: z must be finite, in metres, the tolerance positive")
     lines = [estimate.look(field, onto, z, axis, tolerance, pixels) for axis in (0, 1)]
     terms, base = estimate.errors(lines, field, onto, z, pixels)
-    method = "convolution" if pitch_fits(field.grid, onto) else "matrices"
-    way = {
-        "convolution": "a convolution without period, onto another place of the same pitch",
-        "matrices": "the target has another pitch, so each axis takes a matrix product",
-    }[method]
-    if onto == field.grid and z == 0:
-        way = "over 0 m the field stays as it is"
-    elif onto == field.grid and not pixels:
+    method, wrap = ("convolution" if pitch_fits(field.grid, onto) else "matrices"), 0.0
+    if onto == field.grid and z != 0 and not pixels:
         wrap = estimate.share(sum(line.wrap for line in lines), base)
-        way = f"a convolution without period, for in its own window light of {wrap:.1e} of the field comes round"
         periodic = terms | {"wrap": wrap, "kernel": 0.0}
         if math.hypot(*periodic.values()) <= tolerance:
             method, terms = "periodic", periodic
-            way = f"hardly any light leaves the grid over {show(z, 'length', 4)}, so its own window will do"
     error, worst = math.hypot(*terms.values()), max(terms, key=lambda cause: terms[cause])
-    reason = f"{way}; expected error {error:.1e}"
+    size = f"expected error {error:.1e}" if error < math.inf else "no bound of the error"
+    reason = f"{_way(field, z, onto, method, wrap)}; {size}"
     if error > tolerance:
-        reason += (
-            f", not {tolerance:.1e}, most of it from {worst}: {_remedy(worst, terms, lines, base, field, tolerance)}"
-        )
+        remedy = _remedy(worst, lines, base, field, tolerance, pixels)
+        reason += f", not {tolerance:.1e}, most of it from {worst}: {remedy}"
     elif error > 0:
         reason += f", most of it from {worst}"
     cost = _cost(field, z, onto, method, pixels)
     return Plan(method, error, terms, cost, reason, field.grid, onto, field.wavelength, z, tolerance, pixels)
 
 
-def _remedy(worst: str, terms: dict[str, float], lines: list[Line], base: float, field: Field, tolerance: float) -> str:
+def _way(field: Field, z: float, onto: Grid, method: str, wrap: float) -> str:
+    """Why this method."""
+    if z == 0 and onto == field.grid:
+        return "over 0 m the field stays as it is"
+    if method == "periodic":
+        return f"hardly any light leaves the grid over {show(z, 'length', 4)}, so its own window will do"
+    if method == "matrices":
+        return "the target has another pitch, so each axis takes a matrix product"
+    if wrap:
+        return f"a convolution without period, for in its own window light of {wrap:.1e} of the field comes round"
+    return "a convolution without period"
+
+
+def _remedy(worst: str, lines: list[Line], base: float, field: Field, tolerance: float, pixels: bool) -> str:
     """What brings the largest term below the tolerance."""
-    if worst in ("edges", "place"):
-        grey = "edge samples that carry the covered part of their cell (fo.shapes), " if worst == "place" else ""
-        return f"use {grey}samples of {_finer(lines, base, tolerance)}, or pixels=True if each is a uniform cell"
+    cells = "pixels=True if each is a uniform cell"
+    if worst == "edges":
+        return f"use samples of {_finer(lines, base, tolerance)}, or {cells}"
+    if worst == "place":
+        covered = "samples on edges that carry the covered part of their cell, as those of fo.shapes,"
+        return f"use {covered} of {_finer(lines, base, tolerance)}, or {cells}"
     if worst == "window":
-        return (
-            f"the field goes on where its grid ends: use {_larger(lines, base, field, tolerance)}, or pixels=True if "
-            "it ends there"
-        )
+        grid = _larger(lines, base, field, tolerance)
+        return f"the field goes on where its grid ends: use {grid}, or pixels=True if it ends there"
     if worst == "kernel":
-        return "use rayleigh_sommerfeld()"
-    if field.data.dtype == torch.complex64:
-        return "use complex128"
-    return "hardly any light arrives there"
+        return "use rayleigh_sommerfeld()" + " and finer samples" * pixels
+    single = field.data.dtype == torch.complex64
+    return "use complex128" if single else "hardly any light lands there, use another grid"
 
 
 def _finer(lines: list[Line], base: float, tolerance: float) -> str:
@@ -205,6 +210,7 @@ def _cost(field: Field, z: float, onto: Grid, method: str, pixels: bool) -> Cost
     if method == "matrices":
         parts = kernels.parts(grid, onto, field.wavelength, z) if pixels and z else 1
         fine = Grid((parts * ny, parts * nx), (grid.spacing[0] / parts, grid.spacing[1] / parts), grid.center)
+        size += (parts**2 - 1) * ny * nx
         ny, nx = kernels.widened(fine, onto, field.wavelength, z).shape
         shape = fast_length(ny), fast_length(nx)
         products = my * nx * (ny + mx) if my / ny <= mx / nx else mx * ny * (nx + my)
