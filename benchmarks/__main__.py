@@ -31,6 +31,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time the package against its peers.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(QUESTIONS)}; left out: all")
     parser.add_argument("--repeats", type=int, default=Run.repeats, help="rounds (default: %(default)s)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=Run.patience,
+        help="seconds of a case after which an unsteady run is not repeated (default: %(default)s)",
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--write", action="store_true", help="put the rows of these names into docs/results")
     given = parser.parse_args(arguments)
@@ -39,7 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.write and given.device != "cpu":
         parser.error("docs/results holds the CPU: a run on another device is only printed")
     names = [name for name in QUESTIONS if name in given.names or not given.names]
-    run, load, start = Run(repeats=given.repeats, device=given.device), os.getloadavg()[0], time.perf_counter()
+    run = Run(repeats=given.repeats, patience=given.patience, device=given.device)
+    load, start = os.getloadavg()[0], time.perf_counter()
     print(f"{torch.get_num_threads()} threads, load {load:.2f}", flush=True)
     rows: list[Row] = []
     for name in names:

@@ -15,20 +15,25 @@ from torch import Tensor
 Call = Callable[[], Any]
 FLOOR = "A"
 RIGHT = 0.05  # an answer this far off still counts as right: single-precision phases cost some packages 2 %
-
-
-FILL = 0.2  # seconds: on a shared machine single calls of some milliseconds scatter by more than a factor of two
 PAUSE = 0.02  # seconds before each call: OpenMP threads spin for a while after theirs, into the next one's time
+FILL = 0.4  # seconds: on a shared machine single calls scatter by more than a factor of two
+ENOUGH = 1.5  # seconds
 
 
 def host_clock(call: Call) -> float:
-    """Seconds that a call takes by the clock of the host: the mean of as many as fill `FILL`, or of one."""
+    """Seconds that a call takes by the clock of the host, in the state that its like leaves behind.
+
+    The median of as many calls as fill `FILL`, of three at least where they take less than `ENOUGH`. A first call is
+    not timed: after another package's it waits for memory that a virtual machine gave back to its host.
+    """
     time.sleep(PAUSE)
-    start, count = time.perf_counter(), 0
-    while count == 0 or time.perf_counter() - start < FILL:
+    call()
+    seconds: list[float] = []
+    while sum(seconds) < FILL or (len(seconds) < 3 and sum(seconds) < ENOUGH):
+        start = time.perf_counter()
         call()
-        count += 1
-    return (time.perf_counter() - start) / count
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
 
 
 def device_events(call: Call) -> float:
@@ -68,8 +73,8 @@ class Run:
     repeats: int = 15
     seconds: float = 3.0
     least: int = 3
-    tries: int = 4
-    patience: float = 45.0
+    tries: int = 20
+    patience: float = 60.0
     spread: float = 1.5
     device: str = "cpu"
     timer: Callable[[Call], float] | None = None

@@ -6,7 +6,7 @@ is left out, nothing strides through memory, and no thread spins while it waits 
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ BLOCK = 2**17  #: samples of a block, 1 MB in complex64
 
 Array = NDArray[Any]
 Factors = tuple[Array, Array | None, Array | None, tuple[int, int]]  # rest, y, x, shape of a `transforms.Kernel`
-Run = Callable[..., Iterable[Any]]
+Parts = Iterator[slice]
 
 
 def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[bool, bool], threads: int) -> Array:
@@ -27,19 +27,20 @@ def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[
     height, width = kernel[3]
     rows = max(data.shape[-2], out[0])
 
-    def one(u: Array, target: Array, run: Run) -> None:
+    def one(u: Array, target: Array, threads: int) -> None:
         between = np.empty((rows, width), u.dtype)
 
-        def columns(part: slice) -> None:
-            block = np.zeros((height, part.stop - part.start), u.dtype)
-            block[: len(u)] = between[: len(u), part]
-            block = _transform(block, height, 0, inverse[0], own=True)
-            _multiply(block, kernel, part)
-            between[: out[0], part] = _transform(block, height, 0, inverse[1], own=True)[: out[0]]
+        def columns(parts: Parts) -> None:
+            for part, block in _with_block(parts, height, u.dtype):
+                block[: len(u)] = between[: len(u), part]
+                block[len(u) :] = 0
+                block = _transform(block, height, 0, inverse[0], own=True)
+                _multiply(block, kernel, part)
+                between[: out[0], part] = _transform(block, height, 0, inverse[1], own=True)[: out[0]]
 
-        _rows(u, between, inverse[0], run)
-        _each(columns, width, height, run)
-        _rows(between[: out[0]], target, inverse[1], run)
+        _rows(u, between, inverse[0], threads)
+        _each(columns, width, height, threads)
+        _rows(between[: out[0]], target, inverse[1], threads)
 
     return _over(data, out, threads, one)
 
@@ -47,12 +48,13 @@ def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[
 def spectrum(data: Array, shape: tuple[int, int], threads: int) -> Array:
     """Padded transform of the last two axes."""
 
-    def one(u: Array, target: Array, run: Run) -> None:
-        def columns(part: slice) -> None:
-            target[:, part] = _transform(target[: len(u), part], shape[0], 0, False)
+    def one(u: Array, target: Array, threads: int) -> None:
+        def columns(parts: Parts) -> None:
+            for part in parts:
+                target[:, part] = _transform(target[: len(u), part], shape[0], 0, False)
 
-        _rows(u, target, False, run)
-        _each(columns, shape[1], shape[0], run)
+        _rows(u, target, False, threads)
+        _each(columns, shape[1], shape[0], threads)
 
     return _over(data, shape, threads, one)
 
@@ -60,34 +62,34 @@ def spectrum(data: Array, shape: tuple[int, int], threads: int) -> Array:
 def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], threads: int) -> Array:
     """First `out` samples of ``ifft2(kernel * spectrum)``."""
 
-    def one(u: Array, target: Array, run: Run) -> None:
+    def one(u: Array, target: Array, threads: int) -> None:
         between = np.empty((out[0], u.shape[1]), u.dtype)
 
-        def columns(part: slice) -> None:
-            block = u[:, part].copy()
-            _multiply(block, kernel, part)
-            between[:, part] = _transform(block, len(block), 0, True, own=True)[: out[0]]
+        def columns(parts: Parts) -> None:
+            for part, block in _with_block(parts, len(u), u.dtype):
+                block[:] = u[:, part]
+                _multiply(block, kernel, part)
+                between[:, part] = _transform(block, len(block), 0, True, own=True)[: out[0]]
 
-        _each(columns, u.shape[1], len(u), run)
-        _rows(between, target, True, run)
+        _each(columns, u.shape[1], len(u), threads)
+        _rows(between, target, True, threads)
 
     return _over(spectrum, out, threads, one)
 
 
-def _over(data: Array, out: tuple[int, int], threads: int, one: Callable[[Array, Array, Run], None]) -> Array:
+def _over(data: Array, out: tuple[int, int], threads: int, one: Callable[[Array, Array, int], None]) -> Array:
     """Do every sample of a batch, in threads."""
     samples = data.reshape(-1, *data.shape[-2:])
     result = np.empty((len(samples), *out), data.dtype)
-    run = mapper(threads)
     if len(samples) >= threads:  # a sample to each thread, all of it in that core's cache
-        list(run(one, samples, result, [map] * len(samples)))
+        list(mapper(threads)(one, samples, result, [1] * len(samples)))
     else:
         for u, target in zip(samples, result, strict=True):
-            one(u, target, run)
+            one(u, target, threads)
     return result.reshape(*data.shape[:-2], *out)
 
 
-def mapper(threads: int) -> Run:
+def mapper(threads: int) -> Callable[..., Iterable[Any]]:
     """``map``, on so many threads."""
     return map if threads == 1 else _pool(threads, os.getpid()).map
 
@@ -98,20 +100,33 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def _each(work: Callable[[slice], None], count: int, length: int, run: Run) -> None:
-    """Do all lines, as many at a time as make a block."""
-    lines = max(BLOCK // length, 16)
-    list(run(work, [slice(i, min(i + lines, count)) for i in range(0, count, lines)]))
+def _each(work: Callable[[Parts], None], count: int, length: int, threads: int) -> None:
+    """Do all lines, as many at a time as make a block; each thread takes the next part when it is done with one."""
+    lines = _lines(length)
+    parts = iter([slice(i, min(i + lines, count)) for i in range(0, count, lines)])
+    list(mapper(threads)(work, [parts] * threads))
 
 
-def _rows(u: Array, target: Array, inverse: bool, run: Run) -> None:
+def _lines(length: int) -> int:
+    return max(BLOCK // length, 16)
+
+
+def _with_block(parts: Parts, length: int, dtype: Any) -> Iterator[tuple[slice, Array]]:
+    """Each part with memory for its columns, the same for all parts of a thread."""
+    block = np.empty((length, _lines(length)), dtype)
+    for part in parts:
+        yield part, block[:, : part.stop - part.start]
+
+
+def _rows(u: Array, target: Array, inverse: bool, threads: int) -> None:
     """Transform along the rows of the longer of the two, zero-padded or cut to the width of `target`."""
     width = max(u.shape[1], target.shape[1])
 
-    def some(part: slice) -> None:
-        target[part] = _transform(u[part], width, 1, inverse)[:, : target.shape[1]]
+    def some(parts: Parts) -> None:
+        for part in parts:
+            target[part] = _transform(u[part], width, 1, inverse)[:, : target.shape[1]]
 
-    _each(some, len(u), width, run)
+    _each(some, len(u), width, threads)
 
 
 def _multiply(block: Array, kernel: Factors, part: slice) -> None:

@@ -172,12 +172,16 @@ def _residual(
 ) -> Tensor:
     s2 = (wavelength * fy) ** 2 + (wavelength * fx) ** 2
     most = float(s2.max())
-    size = torch.ones_like(s2, dtype=real) if most <= 1 else _decay(s2, wavelength, z).to(real)
+    size = torch.ones((), dtype=real) if most <= 1 else _decay(s2, wavelength, z).to(real)
     if most > arriving:
         s2 = torch.where(s2 <= arriving, s2, arriving * (1 + torch.tanh(s2 / arriving - 1)))
-    inside = s2.clamp_max(1)
-    turns = (s2 - inside) / 2 - (inside / (1 + (1 - inside).sqrt())) ** 2 / 2
-    return torch.polar(size, 2 * math.pi * (turns * (z / wavelength)).frac().to(real))
+    inside = s2 if most <= 1 else s2.clamp_max(1)
+    turns = (1 - inside).sqrt_().add_(1)  # in place: no autograd before z
+    turns = torch.div(inside, turns, out=turns).square_()
+    turns = turns.neg_() if inside is s2 else s2.sub_(inside).sub_(turns)
+    turns = turns * (z / (2 * wavelength)) if isinstance(z, Tensor) else turns.mul_(z / (2 * wavelength))
+    turns = turns.frac().to(real) * (2 * math.pi)
+    return torch.polar(size.expand_as(turns), turns)
 
 
 def linear(

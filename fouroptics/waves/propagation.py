@@ -58,10 +58,7 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
         grid send light too steep to be followed.
     """
     if isinstance(z, Sequence | np.ndarray) or (isinstance(z, Tensor) and z.ndim > 0):
-        learned = isinstance(z, Tensor) and z.requires_grad
-        one_by_one = (propagate(field, each, onto, pixels=pixels) for each in z)
-        fields = list(one_by_one if learned else planes(field, z, onto, pixels=pixels))
-        return fields[0].replace(data=torch.stack([each.data for each in fields], -3))
+        return _stacked(field, z, onto, pixels)
     onto, z = onto or field.grid, _distance(z)
     if not isinstance(z, Tensor) and z == 0 and onto == field.grid:
         return field
@@ -75,6 +72,20 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
             kernel = kernels.ready("linear", field.data, *key, pixels, shape, field.data.dtype)
         return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
+
+
+def _stacked(field: Field, distances: Row | Tensor, onto: Grid | None, pixels: bool) -> Field:
+    """All planes in one field; without a gradient each is put where it belongs, else all would be there twice."""
+    learned = isinstance(distances, Tensor) and distances.requires_grad
+    if learned or field.data.requires_grad:
+        one_by_one = (propagate(field, z, onto, pixels=pixels) for z in distances)
+        fields = list(one_by_one if learned else planes(field, distances, onto, pixels=pixels))
+        return fields[0].replace(data=torch.stack([each.data for each in fields], -3))
+    onto = onto or field.grid
+    data = field.data.new_empty((*field.data.shape[:-2], len(distances), *onto.shape))
+    for i, plane in enumerate(planes(field, distances, onto, pixels=pixels)):
+        data[..., i, :, :] = plane.data
+    return field.replace(data=data, grid=onto)
 
 
 def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, pixels: bool = False) -> Iterator[Field]:
