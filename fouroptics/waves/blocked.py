@@ -40,7 +40,7 @@ def convolve(data: Array, kernel: Factors, out: tuple[int, int], inverse: tuple[
 
         _rows(u, between, inverse[0], threads)
         _each(columns, width, height, threads)
-        _rows(between[: out[0]], target, inverse[1], threads)
+        _rows(between[: out[0]], target, inverse[1], threads, own=True)
 
     return _over(data, out, threads, one)
 
@@ -72,7 +72,7 @@ def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], threads: in
                 between[:, part] = _transform(block, len(block), 0, True, own=True)[: out[0]]
 
         _each(columns, u.shape[1], len(u), threads)
-        _rows(between, target, True, threads)
+        _rows(between, target, True, threads, own=True)
 
     return _over(spectrum, out, threads, one)
 
@@ -104,7 +104,10 @@ def _each(work: Callable[[Parts], None], count: int, length: int, threads: int) 
     """Do all lines, as many at a time as make a block; each thread takes the next part when it is done with one."""
     lines = _lines(length)
     parts = iter([slice(i, min(i + lines, count)) for i in range(0, count, lines)])
-    list(mapper(threads)(work, [parts] * threads))
+    others = [_pool(threads, os.getpid()).submit(work, parts) for _ in range(threads - 1)]
+    work(parts)
+    for each in others:
+        each.result()
 
 
 def _lines(length: int) -> int:
@@ -118,13 +121,13 @@ def _with_block(parts: Parts, length: int, dtype: Any) -> Iterator[tuple[slice, 
         yield part, block[:, : part.stop - part.start]
 
 
-def _rows(u: Array, target: Array, inverse: bool, threads: int) -> None:
+def _rows(u: Array, target: Array, inverse: bool, threads: int, *, own: bool = False) -> None:
     """Transform along the rows of the longer of the two, zero-padded or cut to the width of `target`."""
     width = max(u.shape[1], target.shape[1])
 
     def some(parts: Parts) -> None:
         for part in parts:
-            target[part] = _transform(u[part], width, 1, inverse)[:, : target.shape[1]]
+            target[part] = _transform(u[part], width, 1, inverse, own=own)[:, : target.shape[1]]
 
     _each(some, len(u), width, threads)
 
