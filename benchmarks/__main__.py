@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [NAME ...]``; a run of all of them on a CPU is written to docs/results."""
+"""Run the benchmarks: ``python -m benchmarks [NAME ...]``; a run of all of them on a CPU is written to docs."""
 
 import argparse
 import os
@@ -57,6 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
         command = " ".join(["python -m benchmarks", *given.names])
         lines = results.about(names, command, given.device, load)
         verdicts = results.write(rows, lines, list(QUESTIONS), results.FOLDER)
+        results.PAGE.write_text(results.markdown(results.FOLDER), encoding="utf-8")
     print(results.table(results.GOAL_HEAD, results.goal_lines(verdicts)))
 
 

@@ -1,4 +1,4 @@
-"""The tables: on the screen, and as CSV in docs/results, with where they come from."""
+"""The tables: on the screen, as CSV in docs/results with where they come from, and all of them in docs/performance.md."""
 
 import csv
 import os
@@ -16,6 +16,11 @@ from benchmarks.harness import Row
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/results"
+PAGE = ROOT / "docs/performance.md"
+TITLE = """# Performance
+
+What `python -m benchmarks` measured, and wrote here. `performance.rst` says how, and what is not like for like.
+"""
 PACKAGES = ("fouroptics", "torch", "numpy", "scipy")
 PEERS = ("torchoptics", "svetlanna", "odak", "waveprop", "LightPipes", "hcipy", "diffractsim", "prysm", "slmsuite")
 GOAL_HEAD = ("workload", "must", "aim", "measured", "reached")
@@ -28,10 +33,11 @@ def shown(number: float | None) -> str:
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Columns of text under a head."""
+    """Markdown table."""
     body = [tuple(head), *(tuple(line) for line in lines)]
     widths = [max(len(line[i]) for line in body) for i in range(len(head))]
-    return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in body)
+    body.insert(1, tuple("-" * width for width in widths))
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in body)
 
 
 def page(rows: Sequence[Row]) -> str:
@@ -57,8 +63,10 @@ def about(questions: Iterable[str], command: str, device: str, load: float) -> l
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    if subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "fouroptics", "benchmarks"], check=False).returncode:
+        commit += "-dirty"
     name = torch.cuda.get_device_name() if device == "cuda" else f"{processor()}, {os.cpu_count()} cores"
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     tail = (date, command, commit, name, str(torch.get_num_threads()), f"{load:.2f}", "; ".join(found))
@@ -88,6 +96,18 @@ def write(rows: Sequence[Row], lines: Sequence[Sequence[str]], order: Sequence[s
     verdicts = [judge(goal, [parsed(line) for line in merged]) for goal in GOALS]
     save(folder / "performance_goals.csv", GOAL_HEAD, goal_lines(verdicts))
     return verdicts
+
+
+def markdown(folder: Path) -> str:
+    """Page with all that `write` has stored."""
+    goals, about = (read(folder / f"performance_{name}.csv") for name in ("goals", "run"))
+    rows = [parsed(line) for line in read(folder / "performance.csv")]
+    parts = (
+        ("What is promised", table(GOAL_HEAD, goals)),
+        ("What was measured", page(rows)),
+        ("Where it comes from", table(ABOUT_HEAD, about)),
+    )
+    return "\n".join([TITLE, *(f"## {head}\n\n{text}\n" for head, text in parts)])
 
 
 def parsed(line: Sequence[str]) -> Row:

@@ -242,6 +242,10 @@ def test_stored_goals_are_what_the_stored_rows_say(tmp_path: Path):
     assert again == (results.FOLDER / "performance_goals.csv").read_text(encoding="utf-8")
 
 
+def test_the_page_shows_what_is_stored():
+    assert results.PAGE.read_text(encoding="utf-8") == results.markdown(results.FOLDER)
+
+
 def test_an_unknown_name_is_an_error(capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit):
         main(["no_such_question"])
