@@ -1,4 +1,4 @@
-"""The tables: on the screen, as CSV in docs/results with where they come from, and all of them in docs/performance.md."""
+"""The tables: on the screen, as CSV in docs/results with where they come from, and together in docs/performance.md."""
 
 import csv
 import os
