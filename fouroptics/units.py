@@ -65,7 +65,8 @@ def show(value: float, kind: str, digits: int = 6) -> str:
     units = {name: factor for name, factor in UNITS[kind].items() if name not in _SKIP}
     fits = [name for name, factor in units.items() if abs(value) >= 0.9999999 * factor]
     unit = (fits or list(units)[-1:])[0] if value and math.isfinite(value) else next(iter(units))
-    return f"{value / units[unit]:.{digits}g} {unit}"
+    rounded = float(f"{value / units[unit]:.{digits}g}")
+    return f"{rounded:.{max(digits, 6)}g} {unit}"  # 250, not 2.5e+02
 
 
 def exact(value: float, kind: str) -> str:

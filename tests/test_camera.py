@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fouroptics.devices.camera import Camera, CameraConfig
-from fouroptics.errors import ConfigError, GeometryError
+from fouroptics.errors import ConfigError, GeometryError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import nm
@@ -106,3 +106,10 @@ def test_wrong_input_is_refused():
 
 def test_snr_approaches_the_root_of_the_electrons():
     assert camera().snr(1e5) == pytest.approx(math.sqrt(0.64e5), rel=1e-3)
+
+
+def test_samples_closer_than_pixels_warn():
+    cam = camera(pitch=3.45e-6)
+    cam.photons(Field(torch.ones(4, 4, dtype=torch.complex64), Grid((4, 4), 3.45e-6), 532 * nm), 1e-3)
+    with pytest.warns(SamplingWarning, match=r"pixels of 3\.45 um"):
+        cam.photons(Field(torch.ones(4, 4, dtype=torch.complex64), Grid((4, 4), 1.7e-6), 532 * nm), 1e-3)

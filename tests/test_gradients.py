@@ -102,3 +102,42 @@ def test_the_gradient_of_a_panel_is_that_of_the_phase_it_shows():
         each.backward()
     torch.testing.assert_close(through, there)
     torch.testing.assert_close(asked.grad, shown.grad)
+
+
+@pytest.mark.parametrize("onto", [None, OTHER], ids=["same pitch", "other pitch"])
+def test_what_was_evaluated_can_be_learned(onto: fo.Grid | None):
+    """Kernels that were made without autograd serve it afterwards: they are kept for every use to come."""
+    z = 1.2345 * mm  # of no other test
+    u = fo.Field(torch.ones(5, 6, dtype=torch.complex128), GRID, WAVELENGTH)
+    with torch.inference_mode():
+        fo.propagate(u, z, onto)
+        fo.fourier_lens(u, z, onto)
+    data = u.data.clone().requires_grad_()
+    for out in (fo.propagate(u.replace(data=data), z, onto), fo.fourier_lens(u.replace(data=data), z, onto)):
+        (gradient,) = torch.autograd.grad(out.data.abs().square().sum(), data)
+        assert float(gradient.abs().max()) > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")  # torch's own jvp uses it
+@pytest.mark.parametrize("n", [6, 400], ids=["in one piece", "in blocks"])
+def test_forward_derivatives_are_those_of_a_linear_map(n: int):
+    grid = fo.Grid((n, n), 8 * um)
+    data, tangent = torch.randn(2, n, n, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    for apply in (
+        lambda u: fo.propagate(fo.Field(u, grid, WAVELENGTH), 5 * mm).data,
+        lambda u: fo.propagate(fo.Field(u, grid, WAVELENGTH), [5 * mm, 7 * mm]).data,
+    ):
+        for _ in range(2):  # with the kernel at hand, too
+            out, derivative = torch.func.jvp(apply, (data,), (tangent,))[:2]
+            assert relative(out, apply(data)) < 1e-12
+            assert relative(derivative, apply(tangent)) < 1e-12
+
+
+def test_every_way_to_give_distances_keeps_their_gradient():
+    u = fo.Field(
+        torch.randn(5, 6, dtype=torch.complex128, generator=torch.Generator().manual_seed(0)), GRID, WAVELENGTH
+    )
+    z = torch.tensor(1 * mm, dtype=torch.float64, requires_grad=True)
+    expected = torch.autograd.grad(fo.propagate(u, z).data.real.sum(), z)[0]
+    for out in (fo.propagate(u, [z, 2 * mm]).data[0], next(iter(fo.planes(u, torch.stack([z, z])))).data):
+        torch.testing.assert_close(torch.autograd.grad(out.real.sum(), z)[0], expected)

@@ -91,3 +91,9 @@ def test_it_reads_as_a_sentence():
 def test_what_is_no_grid(shape: tuple, spacing: tuple, center: tuple, says: str):
     with pytest.raises(GeometryError, match=says):
         Grid(shape, spacing, center)
+
+
+def test_any_real_number_is_a_pitch():
+    assert Grid((4, 5), np.float32(0.5)).spacing == (0.5, 0.5)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(GeometryError, match="give two numbers"):
+        Grid((4, 5), None)  # pyright: ignore[reportArgumentType]

@@ -1,6 +1,7 @@
 """Imaging: against brute-force sums, against each other, and what they warn of."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from scipy.signal import convolve2d
 import fouroptics as fo
 from fouroptics.light.sources import axes
 from fouroptics.light.zernike import noll
-from fouroptics.units import mm, nm, um
+from fouroptics.units import mm, nm, parse, um
 from fouroptics.waves.imaging import coherent, incoherent, mtf, otf, prepared, psf, strehl
+from fouroptics.waves.lenses import focal_grid
 
 WAVELENGTH, F = 500 * nm, 0.2
 SCALE = WAVELENGTH * F  # 1e-7 m^2: a pupil of 1 mm has its cut-off at 10 cycles/mm
@@ -334,3 +336,28 @@ def test_a_prepared_4f_refuses_what_it_was_not_made_for():
         prepared(pupil, u, 0.3, 0.2)
     with pytest.raises(fo.GeometryError, match="prepared for"):
         prepared(pupil, u, 0.2, 0.2)(u.replace(grid=fo.Grid((8, 8), 6 * um)))
+
+
+def test_a_pupil_too_coarse_for_the_object_warns_of_its_ghost():
+    """Samples of the pupil twice as far apart repeat the object twice as near: what is aside appears in the middle."""
+    u = field(torch.zeros(8, 16, dtype=torch.complex128))
+    u.data[4, 13] = 1
+    fine = focal_grid(u, F)
+    coarse = fo.Grid((8, 8), (fine.spacing[0], 2 * fine.spacing[1]))
+    middle = fo.Grid((8, 7), 50 * um)
+    with pytest.warns(fo.SamplingWarning, match="repeat the object every 400 um") as caught:
+        image = coherent(u, fo.Field(torch.ones(8, 8), coarse, WAVELENGTH), F, F, middle)
+    assert image.power() > 0.1 * u.power()
+    (needed,) = re.findall(r"pupil samples of ([0-9.]+ um) or less", str(caught[0].message))
+    enough = fo.Grid((8, 11), (fine.spacing[0], parse(needed, "length")))
+    seen = coherent(u, fo.Field(torch.ones(8, 11), enough, WAVELENGTH), F, F, middle)  # no warning
+    assert seen.power() < 0.01 * image.power()
+
+
+@pytest.mark.parametrize(("f1", "f2", "name"), [(0.0, F, "f1"), (F, 0.0, "f2"), (F, math.nan, "f2"), (-F, F, "f1")])
+def test_a_4f_names_the_lens_that_is_none(f1: float, f2: float, name: str):
+    u = field(noise(4, 4))
+    with pytest.raises(fo.GeometryError, match=f"{name} = "):
+        coherent(u, u, f1, f2)
+    with pytest.raises(fo.GeometryError, match=f"{name} = "):
+        prepared(u, u, f1, f2)

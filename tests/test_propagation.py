@@ -1,6 +1,8 @@
 """Free space and lenses: the sums they stand for, where light lands, which limits are said aloud."""
 
 import math
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -389,3 +391,57 @@ def test_thin_lens_between_two_focal_lengths_is_the_lens_transform():
     out = fo.propagate(fo.lens(fo.propagate(u, f, wide), f), f, u.grid).data
     ideal = fo.fourier_lens(u, f, u.grid).data * phasor(2 * f / WAVELENGTH)
     assert relative(out, ideal) < 1e-4
+
+
+@pytest.mark.parametrize("pad", [0, -1, 0.5, math.nan, math.inf])
+def test_a_window_smaller_than_the_field_is_refused(pad: float):
+    with pytest.raises(GeometryError, match=f"pad = {pad}"):
+        fo.angular_spectrum(field(noise(4, 4)), 1 * mm, pad=pad)
+
+
+def test_no_field_is_no_error():
+    empty = field(noise(0, 4, 5))
+    for out in (fo.propagate(empty, 0.1 * mm), fo.angular_spectrum(empty, 0.1 * mm)):
+        assert tuple(out.data.shape) == (0, 4, 5)
+
+
+def test_kernels_do_not_follow_the_default_device():
+    u = field(noise(6, 7))
+    with torch.device("meta"):
+        out = fo.propagate(u, 1.2346 * mm)
+    assert relative(out.data, fo.propagate(u, 1.2346 * mm).data) < 1e-12
+
+
+def test_threads_work_while_the_interpreter_ends():
+    """The pool takes no more work once the main thread has ended; a thread that goes on does its own."""
+    script = """
+import threading, time, torch, fouroptics as fo
+torch.set_num_threads(2)
+u = fo.Field(torch.ones(512, 512, dtype=torch.complex64), fo.Grid((512, 512), 8e-6), 532e-9)
+def late():
+    time.sleep(0.5)
+    print(tuple(fo.propagate(u, 0.1).data.shape))
+threading.Thread(target=late).start()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.stdout.strip() == "(512, 512)", run.stderr
+
+
+def test_a_beam_that_its_samples_cannot_hold_warns():
+    with pytest.warns(SamplingWarning, match="use samples of 6.67 um or less"):
+        fo.gaussian_beam(GRID, WAVELENGTH, waist=8 * um)
+    aside = fo.Grid((256, 256), 8 * um, (0.0, 4 * mm))  # the phase of the beam turns fastest far from its axis
+    with pytest.warns(SamplingWarning, match="more than pi a sample"):
+        fo.gaussian_beam(aside, WAVELENGTH, waist=10 * um, z=0.1)
+    fo.gaussian_beam(fo.Grid((256, 256), 8 * um), WAVELENGTH, waist=10 * um, z=0.1)  # on the axis: no warning
+    with pytest.raises(GeometryError, match="waist = -9"):
+        fo.gaussian_beam(GRID, WAVELENGTH, waist=-10 * um)
+
+
+def test_a_lens_says_what_is_wrong_with_it():
+    fo.lens(field(noise(1, 8), (1 * mm, 8 * um)), 0.1)  # one sample turns nothing: no warning
+    with pytest.raises(GeometryError, match="center"):
+        fo.lens(field(noise(4, 4)), 0.1, (math.nan, 0.0))
+    for f in (torch.tensor(0.1), -0.1, math.inf):
+        with pytest.raises(GeometryError, match="focal_length"):
+            fo.fourier_lens(field(noise(4, 4)), f)  # pyright: ignore[reportArgumentType]

@@ -96,6 +96,22 @@ def test_nodes_integrate_a_wave_over_the_pixel(order):
     assert value != pytest.approx(exact, rel=error / 1e3)  # the bound is not idle
 
 
+@pytest.mark.parametrize("nu", [0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0])
+@pytest.mark.parametrize("fill", [0.6, 0.9])
+def test_light_of_the_gap_is_that_of_the_pixel_less_the_active_area(fill, nu):
+    slm = panel(fill_factor=fill)
+    value = sum(n.dead * math.cos(2 * math.pi * nu * n.offset[1]) for n in slm.nodes(slm.order_for(nu)))
+    # 1e-5 an axis is what `order_for` leaves, and where 3 points do, the fourth moment of the pixel: less than
+    # (2 pi nu)^4/24 (1/80 - 0.6 F/144), which is 2.6e-3
+    assert value == pytest.approx(np.sinc(nu) - fill * np.sinc(math.sqrt(fill) * nu), abs=2.6e-3 if nu < 0.26 else 2e-5)
+
+
+@pytest.mark.parametrize("turns", [-1, 21, math.inf, math.nan])
+def test_no_panel_sends_light_that_far(turns):
+    with pytest.raises(GeometryError, match="turns across a pixel"):
+        panel().order_for(turns)
+
+
 def test_gradient_passes_straight_through_the_levels():
     slm = panel(bits=3, fill_factor=0.9)
     phase = torch.tensor([0.3, 2.9, 6.2], dtype=torch.float64, requires_grad=True)

@@ -83,3 +83,7 @@ def test_parse_reads_what_show_writes(kind: str, size: float, sign: int):
 def test_exact_text_reads_back_as_the_same_float(value: float, kind: str):
     assert parse(exact(value, kind), kind) == value
     assert exact(31.65e-6, "length") == "31.65 um"
+
+
+def test_few_digits_need_no_power_of_ten():
+    assert [show(x, "length", 2) for x in (2.51e-7, 1e-4, 3.14e-3)] == ["250 nm", "100 um", "3.1 mm"]

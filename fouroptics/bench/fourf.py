@@ -170,6 +170,8 @@ class FourF(nn.Module):
         scale = self.wavelength * self.config.lens1.focal_length
         order = self.slm.order_for((far + max(self.input_grid.extent) / 2) * pitch / scale)
         for node in self.slm.nodes(order):
+            if node.active == 0 and self.slm.dead == 0:
+                continue
             shifted = plane.shifted(node.offset[0] * pitch, node.offset[1] * pitch)
             yield shifted, (node.active * phasor + node.dead * self.slm.dead).to(dtype)
 

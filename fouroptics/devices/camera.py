@@ -1,6 +1,7 @@
 """Camera: photons to electrons to numbers, after the linear model of EMVA 1288 Release 4.0."""
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from fouroptics.config import FileConfig, Length, Number, Shape, Time, Whole
 from fouroptics.devices.panel import with_preset
-from fouroptics.errors import GeometryError
+from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.field import Field
+from fouroptics.units import show
 
 PLANCK, LIGHT_SPEED = 6.62607015e-34, 299792458.0
 
@@ -99,12 +101,12 @@ class Camera(nn.Module):
         self.config = config
 
     def photons(self, field: Field, exposure: float | None = None) -> Tensor:
-        """Mean photons a pixel, ``|u|^2 A t lambda / (h c)``; the field is sampled at the pixel centres.
+        """Mean photons a pixel, ``|u|^2 A t lambda / (h c)``; samples are at the centres of the pixels that are read.
 
         Parameters
         ----------
         field : Field
-            On the camera's pixels, (..., y, x).
+            On the camera's pixels or on some of them, (..., y, x).
         exposure : float, optional
             In seconds; left out, that of the configuration.
 
@@ -112,6 +114,11 @@ class Camera(nn.Module):
         -------
         torch.Tensor
             Real (..., y, x).
+
+        Warns
+        -----
+        SamplingWarning
+            If the samples of the field lie closer than the pixels.
         """
         seconds = self.config.exposure if exposure is None else exposure
         if seconds is None:
@@ -120,6 +127,13 @@ class Camera(nn.Module):
             )
         if not seconds > 0:
             raise GeometryError(f"exposure = {seconds} s: must be positive")
+        if min(field.grid.spacing) < self.config.pitch * (1 - 1e-6):
+            warnings.warn(
+                f"{field.grid} on a camera with pixels of {show(self.config.pitch, 'length')}: each sample counts as a "
+                "pixel, so the pixels overlap; propagate onto the pixels of the camera",
+                SamplingWarning,
+                stacklevel=2,
+            )
         return self.photons_for(field.intensity, field.wavelength, seconds)
 
     def photons_for(self, intensity: Tensor, wavelength: float, exposure: float) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fouroptics.devices import panel
@@ -92,30 +93,28 @@ class SLM(nn.Module):
     def nodes(self, order: int = 3) -> list[PixelNode]:
         """Gauss-Legendre points over the square active area of side sqrt(F), to integrate light over a pixel.
 
-        The gap between the pixels is carried by the same points, with weights that integrate polynomials below degree
-        `order` exactly over the whole pixel. `order_for` says how many points an axis a wave needs.
+        The gap between the pixels is the whole pixel, with points of its own, less the active area. Near the axis,
+        where 3 points an axis will do, the points of the active area carry the gap as well, with weights that integrate
+        polynomials of second degree exactly over the whole pixel. `order_for` says how many points a wave needs.
         """
         side = math.sqrt(self.config.fill_factor)
-        points, weights = np.polynomial.legendre.leggauss(order)
-        position, active = points * side / 2, weights * side / 2
-        moments = [0.5**k / (k + 1) * (1 - k % 2) for k in range(order)]  # of a whole pixel: 1, 0, 1/12, ...
-        whole = np.linalg.solve(np.vander(position, increasing=True).T, moments)
-        return [
-            PixelNode(
-                (float(position[i]), float(position[j])),
-                float(active[i] * active[j]),
-                float(whole[i] * whole[j] - active[i] * active[j]),
-            )
-            for i in range(order)
-            for j in range(order)
-        ]
+        points, weights = (each / 2 for each in np.polynomial.legendre.leggauss(order))
+        active = _over_square(side * points, side * weights)
+        if order == 3:
+            outer = 1 / 24 / (side * points[2]) ** 2  # the second moment of a whole pixel is 1/12
+            whole = _over_square(side * points, np.array([outer, 1 - 2 * outer, outer]))
+            return [PixelNode(at, a, w - a) for (at, a), (_, w) in zip(active, whole, strict=True)]
+        gap = [PixelNode(at, 0.0, w) for at, w in _over_square(points, weights)]
+        return [PixelNode(at, a, -a) for at, a in active] + gap
 
     def order_for(self, turns: float) -> int:
-        """Points an axis, at least 3, that integrate a wave of so many turns across a pixel to 1e-5 of its active area.
+        """Points an axis, at least 3, that integrate a wave of so many turns across a pixel to 1e-5 of its area.
 
-        The remainder of Gauss-Legendre with n points is ``(2 pi nu a)^(2n) (n!)^4 / ((2n+1) (2n)!^3)``, a = sqrt(F).
+        The remainder of Gauss-Legendre with n points is ``(2 pi nu)^(2n) (n!)^4 / ((2n+1) (2n)!^3)``.
         """
-        wave, n = 2 * math.pi * turns * math.sqrt(self.config.fill_factor), 3
+        if not 0 <= turns <= 20:
+            raise GeometryError(f"{turns} turns across a pixel: a panel sends its light into 20 orders at most")
+        wave, n = 2 * math.pi * turns, 3
         while wave ** (2 * n) * math.factorial(n) ** 4 / ((2 * n + 1) * math.factorial(2 * n) ** 3) > 1e-5:
             n += 1
         return n
@@ -142,6 +141,12 @@ class SLM(nn.Module):
         active = (covered[:, None] * covered[None, :]).to(phase.dtype).repeat(phase.shape[-2], phase.shape[-1])
         shown = self.realised(phase).repeat_interleave(n, -2).repeat_interleave(n, -1)
         return active * _phasor(shown) + (1 - active) * self.dead
+
+
+def _over_square(position: NDArray[np.float64], weight: NDArray[np.float64]) -> list[tuple[Pair, float]]:
+    """Points of the quadrature of an axis over a square, and their weights."""
+    axis = list(zip(position.tolist(), weight.tolist(), strict=True))
+    return [((y, x), v * w) for y, v in axis for x, w in axis]
 
 
 def _checked(phase: Tensor) -> Tensor:

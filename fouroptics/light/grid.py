@@ -1,7 +1,9 @@
 """Grid: where the samples lie, in plain numbers. Imports no torch."""
 
 import math
+from collections.abc import Sized
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +46,9 @@ class Grid:
     center: Pair
 
     def __init__(self, shape: tuple[int, int], spacing: float | Pair, center: Pair = (0.0, 0.0)) -> None:
-        pitch = (spacing, spacing) if isinstance(spacing, int | float) else spacing
+        pitch = (spacing, spacing) if isinstance(spacing, int | float | Real) else spacing
         for name, pair in (("shape", shape), ("spacing", pitch), ("center", center)):
-            if len(pair) != 2:
+            if not isinstance(pair, Sized) or len(pair) != 2:
                 raise GeometryError(f"{name} = {pair!r}: give two numbers, (y, x)")
         if any(n != int(n) or n < 1 for n in shape):
             raise GeometryError(f"shape = {shape!r}: both sizes must be whole numbers of at least 1")

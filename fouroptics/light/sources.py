@@ -114,18 +114,33 @@ def gaussian_beam(
     Field
         Shape ``grid.shape``.
 
+    Raises
+    ------
+    GeometryError
+        If the waist is not positive and finite.
+
     Warns
     -----
     SamplingWarning
-        If its curvature turns the phase by more than pi a sample.
+        If its curvature turns the phase by more than pi a sample, or the waist is below 1.2 samples: then more than
+        2e-4 of its light lies beyond their band.
     """
+    if not 0 < waist < math.inf:
+        raise GeometryError(f"waist = {waist}: must be positive and finite, in metres")
     y, x = axes(grid)
     r2 = (y - center[0]) ** 2 + (x - center[1]) ** 2
     rayleigh = math.pi * waist**2 / wavelength
     w = waist * math.hypot(1, z / rayleigh)
     curvature = z / (z**2 + rayleigh**2)  # 1/R
-    for n, d in zip(grid.shape, grid.spacing, strict=True):
-        edge = min(n * d / 2, 2 * w)  # beyond, 3e-4 of the light are left
+    if waist < 1.2 * max(grid.spacing):
+        warnings.warn(
+            f"a waist of {show(waist, 'length', 3)} is too small for samples of "
+            f"{show(max(grid.spacing), 'length', 3)}: use samples of {show(waist / 1.2, 'length', 3)} or less",
+            SamplingWarning,
+            stacklevel=2,
+        )
+    for n, d, c, c0 in zip(grid.shape, grid.spacing, grid.center, center, strict=True):
+        edge = min(abs(c - c0) + n * d / 2, 2 * w)  # beyond, 3e-4 of the light are left
         if 2 * edge * abs(curvature) * d > wavelength:
             warnings.warn(
                 f"a beam of {show(w, 'length', 3)} at {show(z, 'length', 4)} from its waist turns its phase by more "

@@ -6,8 +6,9 @@ is left out, nothing strides through memory, and no thread spins while it waits 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -81,17 +82,25 @@ def _over(data: Array, out: tuple[int, int], threads: int, one: Callable[[Array,
     """Do every sample of a batch, in threads."""
     samples = data.reshape(-1, *data.shape[-2:])
     result = np.empty((len(samples), *out), data.dtype)
-    if len(samples) >= threads:  # a sample to each thread, all of it in that core's cache
-        list(mapper(threads)(one, samples, result, [1] * len(samples)))
-    else:
-        for u, target in zip(samples, result, strict=True):
-            one(u, target, threads)
+    pairs = iter(list(zip(samples, result, strict=True)))
+    alone = len(samples) >= threads  # a sample to each thread, all of it in that core's cache
+
+    def some(pairs: Iterator[tuple[Array, Array]]) -> None:
+        for u, target in pairs:
+            one(u, target, 1 if alone else threads)
+
+    together(some, pairs, threads if alone else 1)
     return result.reshape(*data.shape[:-2], *out)
 
 
-def mapper(threads: int) -> Callable[..., Iterable[Any]]:
-    """``map``, on so many threads."""
-    return map if threads == 1 else _pool(threads, os.getpid()).map
+def together(work: Callable[[Iterator[Any]], None], parts: Iterator[Any], threads: int) -> None:
+    """Let so many threads, the caller's among them, take parts until none is left."""
+    others: list[Future[None]] = []
+    with suppress(RuntimeError):  # when the interpreter ends there are no other threads any more
+        others += [_pool(threads, os.getpid()).submit(work, parts) for _ in range(threads - 1)]
+    work(parts)
+    for each in others:
+        each.result()
 
 
 @lru_cache(maxsize=1)
@@ -101,13 +110,9 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 
 def _each(work: Callable[[Parts], None], count: int, length: int, threads: int) -> None:
-    """Do all lines, as many at a time as make a block; each thread takes the next part when it is done with one."""
+    """Do all lines, as many at a time as make a block."""
     lines = _lines(length)
-    parts = iter([slice(i, min(i + lines, count)) for i in range(0, count, lines)])
-    others = [_pool(threads, os.getpid()).submit(work, parts) for _ in range(threads - 1)]
-    work(parts)
-    for each in others:
-        each.result()
+    together(work, iter([slice(i, min(i + lines, count)) for i in range(0, count, lines)]), threads)
 
 
 def _lines(length: int) -> int:

@@ -15,7 +15,7 @@ from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
-from fouroptics.waves.lenses import focal_grid, fourier_lens
+from fouroptics.waves.lenses import focal_grid, fourier_lens, transformed
 from fouroptics.waves.transforms import Kernel, convolve, fast_length, fourier, irfft2, phasor, rfft2
 
 
@@ -159,7 +159,8 @@ def _warn_if_coarse(grid: Grid, pupil: Field, focal_length: float) -> None:
 def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = None) -> Field:
     """Image of a field through an ideal 4f: lens transform, pupil, lens transform.
 
-    An open pupil gives ``-(f1/f2) u(-x f1/f2, -y f1/f2)``, inverted and with its sign.
+    An open pupil gives ``-(f1/f2) u(-x f1/f2, -y f1/f2)``, inverted and with its sign. The samples of a pupil with
+    pitch D repeat the object with the period lambda f1 / D: what the pupil moves or spreads farther comes round.
 
     Parameters
     ----------
@@ -181,23 +182,50 @@ def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = N
     Raises
     ------
     GeometryError
-        If the pupil belongs to another wavelength.
+        If the pupil belongs to another wavelength, or a focal length is not positive and finite.
 
     Warns
     -----
     SamplingWarning
-        If the pupil reaches beyond the period lambda f1 / d of the spectrum, or `onto` beyond lambda f2 / d of the
-        pupil.
+        If the pupil reaches beyond the period lambda f1 / d of the spectrum, or if its samples are so coarse that a
+        part of the object, repeated, falls into `onto`.
     """
     if pupil.wavelength != u.wavelength:
         raise GeometryError(
             f"the pupil has a wavelength of {show(pupil.wavelength, 'length')}, the field of "
             f"{show(u.wavelength, 'length')}; give the pupil the wavelength of the field"
         )
+    _ratio(f1, f2)
     if onto is None and pupil.data.ndim == 2 and pupil.grid == focal_grid(u, f1):
         return prepared(pupil, u, f1, f2)(u)
-    spectrum = fourier_lens(u, f1, pupil.grid)
-    return fourier_lens(spectrum.modulate(pupil.data), f2, onto or u.grid.inverted(f2 / f1))
+    spectrum = fourier_lens(u, f1, pupil.grid).modulate(pupil.data)
+    onto = onto or u.grid.inverted(_ratio(f1, f2))
+    _warn_about_ghost(u, pupil, f1, onto.inverted(f1 / f2))
+    return transformed(spectrum, f2, onto)
+
+
+def _ratio(f1: float, f2: float) -> float:
+    for name, f in (("f1", f1), ("f2", f2)):
+        if not 0 < f < math.inf:
+            raise GeometryError(f"{name} = {f}: must be positive and finite, in metres")
+    return f2 / f1
+
+
+def _warn_about_ghost(u: Field, pupil: Field, f1: float, seen: Grid) -> None:
+    """Warn if a place of the object plane that is seen lies a period or more from a sample of the object."""
+    for axis, pitch in enumerate(pupil.grid.spacing):
+        period = u.wavelength * f1 / pitch
+        (low, high), (first, last) = (grid.coordinates()[axis][[0, -1]] for grid in (u.grid, seen))
+        span = float(max(high - first, last - low))
+        if span > period * (1 + 1e-9):
+            warnings.warn(
+                f"coherent: pupil samples of {show(pitch, 'length', 4)} repeat the object every "
+                f"{show(period, 'length', 4)}, the image shows {show(span, 'length', 4)}: use pupil samples of "
+                f"{show(0.99 * u.wavelength * f1 / span, 'length', 3)} or less, or a smaller image",
+                SamplingWarning,
+                stacklevel=3,
+            )
+            return
 
 
 def prepared(pupil: Field, like: Field, f1: float, f2: float) -> Callable[[Field], Field]:
@@ -223,8 +251,10 @@ def prepared(pupil: Field, like: Field, f1: float, f2: float) -> Callable[[Field
     Raises
     ------
     GeometryError
-        If the pupil is a batch or lies on another grid; from the callable, if a field lies on another grid.
+        If a focal length is not positive and finite, the pupil is a batch or lies on another grid; from the callable,
+        if a field lies on another grid.
     """
+    ratio = _ratio(f1, f2)
     if pupil.data.ndim != 2 or pupil.grid != focal_grid(like, f1):
         raise GeometryError(
             f"pupil {tuple(pupil.data.shape)} on {pupil.grid}: give one, on {focal_grid(like, f1)} about the axis, "
@@ -234,8 +264,8 @@ def prepared(pupil: Field, like: Field, f1: float, f2: float) -> Callable[[Field
     rolled = pupil.data.to(like.data).roll((-(ny // 2), -(nx // 2)), (-2, -1))
     # Two forward transforms turn the image, and it starts with sample 0, which is to be the last: one sample on.
     y, x = (phasor(torch.arange(n, device=rolled.device, dtype=torch.float64) / -n).to(rolled) for n in (ny, nx))
-    kernel = Kernel(rolled, y * (-f1 / f2 / (ny * nx)), x).dense()
-    image_grid = like.grid.inverted(f2 / f1)
+    kernel = Kernel(rolled, y * (-1 / ratio / (ny * nx)), x).dense()
+    image_grid = like.grid.inverted(ratio)
 
     def image(u: Field) -> Field:
         if u.grid != like.grid or u.wavelength != like.wavelength:

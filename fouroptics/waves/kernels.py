@@ -1,6 +1,7 @@
 """Transfer functions and impulse responses of free space: built in float64, carrier reduced, then cast and cached."""
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -52,10 +53,18 @@ class _EdgeWave(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, t: Tensor) -> Tensor:
-        wave = torch.from_numpy(wofz((1j - 1) * math.sqrt(math.pi) / 2 * t.detach().numpy())) / (1 + 1j)
-        ctx.save_for_backward(t, wave)
-        return wave
+    def forward(t: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return torch.from_numpy(wofz((1j - 1) * math.sqrt(math.pi) / 2 * t.detach().numpy())) / (1 + 1j)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+        ctx.save_for_forward(*inputs, output)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        t, wave = ctx.saved_tensors
+        return tangent * (1j * math.pi * t * wave - 1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -162,9 +171,16 @@ def residual(
     Its turns are ``-z/lambda s^4/(2 (1 + cos)^2)`` for a direction sine s < 1. Beyond `arriving`, the ``s^2`` of light
     that passes the target by, they level off: what the finite response holds of it is not to be moved.
     """
-    run = map if isinstance(z, Tensor) else blocked.mapper(torch.get_num_threads())
     blocks = fy[:, None].split(max(BLOCK // len(fx), 1))
-    return torch.cat(list(run(lambda rows: _residual(rows, fx, wavelength, z, arriving, real), blocks)))
+    made: list[Tensor] = [fy] * len(blocks)
+
+    def some(parts: Iterator[tuple[int, Tensor]]) -> None:
+        for i, rows in parts:
+            made[i] = _residual(rows, fx, wavelength, z, arriving, real)
+
+    threads = 1 if isinstance(z, Tensor) else torch.get_num_threads()
+    blocked.together(some, iter(list(enumerate(blocks))), threads)
+    return torch.cat(made)
 
 
 def _residual(

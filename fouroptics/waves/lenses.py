@@ -40,9 +40,11 @@ def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) 
     grid, f = field.grid, abs(number(focal_length))
     if not (math.isfinite(f) and f > 0):
         raise GeometryError(f"focal_length = {number(focal_length)}: must be finite and not 0, in metres")
+    if not all(math.isfinite(c0) for c0 in center):
+        raise GeometryError(f"center = {center}: both must be finite, in metres")
     for n, d, c, c0 in zip(grid.shape, grid.spacing, grid.center, center, strict=True):
         edge = abs(c - c0) + n * d / 2
-        if edge * d > field.wavelength * f / 2 * (1 + 1e-9):
+        if n > 1 and edge * d > field.wavelength * f / 2 * (1 + 1e-9):
             warnings.warn(
                 f"a lens of f = {show(f, 'length', 4)} on {grid} turns the phase by more than pi a sample beyond "
                 f"{show(field.wavelength * f / (2 * d), 'length', 4)} from its axis; use samples of "
@@ -82,19 +84,27 @@ def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) ->
     SamplingWarning
         If `onto` reaches beyond one period of the spectrum of the samples.
     """
-    scale = field.wavelength * focal_length
-    if not (math.isfinite(scale) and scale > 0):
-        raise GeometryError(f"focal_length = {focal_length!r}: must be finite and positive, in metres")
-    grid = field.grid
     onto = onto or focal_grid(field, focal_length)
-    warn_beyond_period(grid, onto, scale, "fourier_lens")
-    data = fourier(field.data, grid, onto, scale)
-    return field.replace(data=data * complex(0, -grid.cell / scale), grid=onto)
+    warn_beyond_period(field.grid, onto, _scale(field, focal_length), "fourier_lens")
+    return transformed(field, focal_length, onto)
+
+
+def transformed(field: Field, focal_length: float, onto: Grid) -> Field:
+    """`fourier_lens` for a caller that knows the samples to hold what is wanted: without a warning."""
+    scale = _scale(field, focal_length)
+    data = fourier(field.data, field.grid, onto, scale)
+    return field.replace(data=data * complex(0, -field.grid.cell / scale), grid=onto)
+
+
+def _scale(field: Field, focal_length: float) -> float:
+    if isinstance(focal_length, Tensor) or not 0 < focal_length < math.inf:
+        raise GeometryError(f"focal_length = {focal_length!r}: must be a number, finite and positive, in metres")
+    return field.wavelength * focal_length
 
 
 def focal_grid(field: Field, focal_length: float) -> Grid:
     """Grid of the back focal plane that fits one FFT: pitch ``lambda f / (n d)``, as many samples as the field."""
-    scale = field.wavelength * focal_length
+    scale = _scale(field, focal_length)
     pitch = [scale / (n * d) for n, d in zip(field.grid.shape, field.grid.spacing, strict=True)]
     return Grid(field.grid.shape, (pitch[0], pitch[1]))
 

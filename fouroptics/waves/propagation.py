@@ -17,7 +17,7 @@ from fouroptics.waves import kernels, sampling
 from fouroptics.waves.sampling import number
 from fouroptics.waves.transforms import convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
 
-Row = Sequence[float] | NDArray[np.floating]
+Row = Sequence[float | Tensor] | NDArray[np.floating]
 
 
 def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *, pixels: bool = False) -> Field:
@@ -76,10 +76,8 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
 
 def _stacked(field: Field, distances: Row | Tensor, onto: Grid | None, pixels: bool) -> Field:
     """All planes in one field; without a gradient each is put where it belongs, else all would be there twice."""
-    learned = isinstance(distances, Tensor) and distances.requires_grad
-    if learned or field.data.requires_grad:
-        one_by_one = (propagate(field, z, onto, pixels=pixels) for z in distances)
-        fields = list(one_by_one if learned else planes(field, distances, onto, pixels=pixels))
+    if field.data.requires_grad or any(isinstance(z, Tensor) and z.requires_grad for z in distances):
+        fields = list(planes(field, distances, onto, pixels=pixels))
         return fields[0].replace(data=torch.stack([each.data for each in fields], -3))
     onto = onto or field.grid
     data = field.data.new_empty((*field.data.shape[:-2], len(distances), *onto.shape))
@@ -97,8 +95,9 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
     if len(distances) == 0 or (isinstance(distances, Tensor) and distances.ndim != 1):
         raise GeometryError(f"distances = {distances}: give one or more in a row, in metres")
     each = [number(_distance(z)) for z in distances]
-    if not pitch_fits(field.grid, onto) or any(_by_impulse(field, z, pixels) for z in each):
-        yield from (propagate(field, z, onto, pixels=pixels) for z in each)
+    learned = any(isinstance(z, Tensor) and z.requires_grad for z in distances)
+    if learned or not pitch_fits(field.grid, onto) or any(_by_impulse(field, z, pixels) for z in each):
+        yield from (propagate(field, z, onto, pixels=pixels) for z in distances)
         return
     windows = [kernels.window(field.grid, onto, field.wavelength, z, pixels) for z in each]
     shape = max(window[0] for window in windows), max(window[1] for window in windows)
@@ -270,12 +269,19 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     Field
         On `onto`, same dtype.
 
+    Raises
+    ------
+    GeometryError
+        If the distance is not finite, or `pad` less than 1.
+
     Warns
     -----
     SamplingWarning
         If the window is too small for the distance: the highest frequencies are cut, or wrap where pad < 2.
     """
     onto, z, shape = onto or field.grid, _distance(z), field.grid.shape
+    if not 1 <= pad < math.inf:
+        raise GeometryError(f"pad = {pad}: the window is at least the field itself, 1 or more times its size")
     if pad > 1:
         shape = _window(field.grid, onto, pad)
         _warn_about_window(field, number(z), onto, shape)
@@ -378,9 +384,9 @@ def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = Non
 def _direct(field: Field, z: float | Tensor, onto: Grid) -> Field:
     (y, x), (big_y, big_x) = ([torch.from_numpy(axis) for axis in grid.coordinates()] for grid in (field.grid, onto))
     u, rows = field.data.flatten(-2), []
-    step = max(2**22 // (len(big_x) * u.shape[-1]), 1)  # so many samples of the response at a time
-    for part in big_y.split(step):
-        dy = (part[:, None] - y)[:, None, :, None]
-        response = kernels.spherical(dy, (big_x[:, None] - x)[None, :, None, :], field.wavelength, z).flatten(-2)
-        rows.append(torch.einsum("...s,yxs->...yx", u, (field.grid.cell * response).to(u.device, u.dtype)))
-    return field.replace(data=torch.cat(rows, -2), grid=onto)
+    targets = torch.cartesian_prod(big_y, big_x)
+    for part in targets.split(max(2**22 // u.shape[-1], 1)):  # so many samples of the response at a time
+        dy, dx = part[:, :1, None] - y[:, None], part[:, 1:, None] - x
+        response = kernels.spherical(dy, dx, field.wavelength, z).flatten(-2)
+        rows.append(u @ (field.grid.cell * response).to(u.device, u.dtype).T)
+    return field.replace(data=torch.cat(rows, -1).unflatten(-1, onto.shape), grid=onto)

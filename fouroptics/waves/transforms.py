@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from fouroptics.light.grid import Grid
 from fouroptics.waves import blocked
@@ -25,11 +26,15 @@ BLOCKED = 2**19  #: samples of the padded windows from which on the blocked form
 def kept(size: int) -> Callable[[Function], Function]:
     """``lru_cache`` for a function of plain values, whose result `torch.compile` takes for a constant.
 
-    The result is a tensor, a number, or a tuple of such.
+    The result is a tensor, a number, or a tuple of such. It is made for every use to come, whatever the caller's mode
+    and default device are.
     """
 
     def wrap(make: Function) -> Function:
-        cached = lru_cache(size)(make)
+        @lru_cache(size)
+        def cached(*key: Any) -> Any:
+            with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
+                return make(*key)
 
         @torch.compiler.assume_constant_result
         def constant(*key: Any) -> tuple[Any]:
@@ -164,9 +169,17 @@ def convolve(data: Tensor, kernel: Kernel, out: tuple[int, int], *, turned: bool
     torch.Tensor
         (..., height, width).
     """
-    if not torch.compiler.is_compiling() and kernel.rest.requires_grad:  # one that is compiled in is a constant
+    if data.numel() == 0:
+        return data.new_zeros((*data.shape[:-2], *out))
+    learned = kernel.rest.requires_grad and not torch.compiler.is_compiling()  # one that is compiled in is a constant
+    if learned or _is_dual(data):
         return _plain(data, kernel, out, (False, not turned))
     return _convolution(data, kernel.rest, kernel.y, kernel.x, *kernel.shape, *out, False, not turned)
+
+
+def _is_dual(data: Tensor) -> bool:
+    """Whether the tensor carries a forward-mode derivative, which an operator of one's own cannot pass on."""
+    return not torch.compiler.is_compiling() and forward_ad.unpack_dual(data).tangent is not None
 
 
 def _plain(data: Tensor, kernel: Kernel, out: tuple[int, int], inverse: tuple[bool, bool]) -> Tensor:
@@ -230,7 +243,7 @@ _convolution.register_autograd(_adjoint, setup_context=_remember)
 
 def spectrum(data: Tensor, shape: tuple[int, int]) -> Tensor:
     """Padded spectrum of `data`, for `filtered`."""
-    if data.requires_grad or not _in_blocks(data.device, shape, data.shape[:-2].numel()):
+    if data.requires_grad or _is_dual(data) or not _in_blocks(data.device, shape, data.shape[:-2].numel()):
         return fft2(data, shape)
     return torch.from_numpy(blocked.spectrum(data.resolve_conj().numpy(), shape, torch.get_num_threads()))
 
@@ -239,6 +252,7 @@ def filtered(spectrum: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
     """Second half of `convolve`: the first `out` samples of ``ifft2(kernel * spectrum)``."""
     if (
         spectrum.requires_grad
+        or _is_dual(spectrum)
         or kernel.rest.requires_grad
         or not _in_blocks(spectrum.device, kernel.shape, spectrum.shape[:-2].numel())
     ):
@@ -298,29 +312,30 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
     n, m = line[0], onto[0]
     length = scale / (line[1] * onto[1])
     whole, padded = round(length), fast_length(n + m - 1)
-    # An FFT needs the pitches to fit. Its 5 L log2 L flops run about 8 times slower than the 8 n m of a matrix product;
-    # a chirp-z transform takes two of them and four products.
+    # An FFT needs the pitches to fit. Its 5 L log2 L flops run about 10 times slower than the 8 n m of a matrix
+    # product; a chirp-z transform takes two of them and four products (`benchmarks.lens`: even at n = 1024, m = 150).
     fits = whole >= n and abs(length - whole) < 1e-12 * length
-    costs = {"matrix": n * m, "chirp": 20 * padded * math.log2(max(padded, 2))}
+    costs = {"matrix": n * m, "chirp": 13 * padded * math.log2(max(padded, 2))}
     if fits:
-        costs["fft"] = 5 * whole * math.log2(max(whole, 2))
+        costs["fft"] = 6 * whole * math.log2(max(whole, 2))
     cheapest = min(costs, key=lambda way: costs[way])
-    view = (-1,) if dim == -1 else (-1, 1)
     if cheapest == "matrix":
         matrix = _matrix(line, onto, scale, sign, data.dtype, data.device)
         return data @ matrix.T if dim == -1 else matrix @ data
+    if dim == -2:  # along memory
+        return _transform_axis(data.mT.contiguous(), -1, line, onto, scale, sign).mT
     if cheapest == "chirp":
         factors = _chirps(line, onto, scale, sign, padded, data.dtype, data.device)
         before, middle, after = factors.split([n, padded, m])
-        product = torch.fft.fft(data * before.view(view), n=padded, dim=dim) * middle.view(view)
-        return torch.fft.ifft(product, dim=dim, norm="forward").narrow(dim, 0, m) * after.view(view)
+        product = torch.fft.fft(data * before, n=padded) * middle
+        return torch.fft.ifft(product, norm="forward").narrow(-1, 0, m) * after
     before, after = _ramps(line, onto, whole, sign, data.dtype, data.device).split([n, m])
     transform = torch.fft.fft if sign < 0 else torch.fft.ifft
     norm = "backward" if sign < 0 else "forward"
-    out = transform(data * before.view(view), n=whole, dim=dim, norm=norm)
+    out = transform(data * before, n=whole, norm=norm)
     if m > whole:  # the sum is periodic
-        out = out.index_select(dim, torch.arange(m, device=data.device) % whole)
-    return out.narrow(dim, 0, m) * after.view(view)
+        out = out.index_select(-1, torch.arange(m, device=data.device) % whole)
+    return out.narrow(-1, 0, m) * after
 
 
 @kept(64)
