@@ -26,6 +26,10 @@ def peak(run):
     run()
     return (status("VmHWM") - before) / ({N} * {N} * 8)
 
+def again(run):
+    run()
+    return peak(run)
+
 def field(n):
     return fo.Field(torch.ones(n, n, dtype=torch.complex64), fo.Grid((n, n), 8e-6), 532e-9)
 
@@ -42,6 +46,12 @@ def all_of_it(u):
         "first": peak(lambda: fo.propagate(u, 0.05)),
         "again": peak(lambda: fo.propagate(u, 0.05)),
         "gradient": peak(lambda: there_and_back(u)),
+        "fresnel": again(lambda: fo.fresnel(u, 1.0)),
+        "angular_spectrum": again(lambda: fo.angular_spectrum(u, 0.002)),
+        "periodic": again(lambda: fo.angular_spectrum(u, 0.05, pad=1)),
+        "rayleigh_sommerfeld": again(lambda: fo.rayleigh_sommerfeld(u, 3.0)),
+        "fourier_lens": again(lambda: fo.fourier_lens(u, 0.1)),
+        "other pitch": again(lambda: fo.propagate(u, 0.05, fo.Grid(u.grid.shape, 7e-6))),
         "2 planes": peak(lambda: planes(u, 2)),
         "8 planes": peak(lambda: planes(u, 8)),
     }}
@@ -75,11 +85,17 @@ pytestmark = pytest.mark.skipif(
         ("again", 3),  # the rows, transformed, twice as wide, and the result
         ("first", 4),  # and the kernel, a quarter of the window, which is kept
         ("gradient", 5),  # on the way back: rows, the incoming gradient conjugated, the outgoing one, the result
+        ("fresnel", 3),
+        ("angular_spectrum", 3),
+        ("periodic", 4),  # transforms of torch, each with a copy of its own
+        ("rayleigh_sommerfeld", 3),
+        ("fourier_lens", 3),  # the field times its ramps, its transform, the result
+        ("other pitch", 3),  # what the residual made of the field, one axis done, both
         ("2 planes", 9),  # the spectrum of the window, 4, a kernel, rows, a result and the one before it
     ],
 )
 def test_a_propagation_takes_few_fields(run: str, fields: int):
-    """A complex array of the window would be four of them. Half a field for blocks and pages; measured to 0.05."""
+    """The numbers of the guide. The window would be four. Half a field for blocks and pages; measured to 0.05."""
     assert measured()[run] < fields + 0.5
 
 

@@ -251,7 +251,7 @@ def test_light_that_comes_around_a_small_window_is_not_silent(pad: float):
 def test_a_warning_names_what_would_do():
     """With that it is silent."""
     u, aside = beam(fo.Grid((32, 32), PITCH)), fo.Grid((8, 8), PITCH, (0.0, 10 * mm))
-    with pytest.warns(SamplingWarning, match="lies 10 mm aside: use samples of") as caught:
+    with pytest.warns(SamplingWarning, match="begins 9.968 mm aside: use samples of") as caught:
         fo.propagate(u, 0.1, aside)
     fine = parse(str(caught[0].message).rpartition("samples of ")[2].removesuffix(" or less"), "length")
     fo.propagate(beam(fo.Grid((96, 96), 0.99 * fine)), 0.1, aside)  # the number is rounded
@@ -445,3 +445,49 @@ def test_a_lens_says_what_is_wrong_with_it():
     for f in (torch.tensor(0.1), -0.1, math.inf):
         with pytest.raises(GeometryError, match="focal_length"):
             fo.fourier_lens(field(noise(4, 4)), f)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(("aside", "z"), [(24, 1000), (32, 1500), (-24, -1000)])
+def test_the_window_of_angular_spectrum_holds_a_target_far_aside(aside: int, z: int):
+    """Its band is cut on the far side no nearer to the axis than without the shift; 1e-4: what the cut leaves."""
+    d = 4 * WAVELENGTH
+    grid = fo.Grid((32, 32), d)
+    u = fo.gaussian_beam(grid, WAVELENGTH, waist=2.5 * d, dtype=DOUBLE)
+    onto = fo.Grid((8, 8), d, (0.0, aside * d))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SamplingWarning)  # for light steeper than this beam's
+        seen = fo.angular_spectrum(u, z * WAVELENGTH, onto, pad=3)
+    assert relative(seen.data, fo.propagate(u, z * WAVELENGTH, onto).data) < 1e-4
+
+
+def test_far_away_another_pitch_is_a_sum():
+    """Far off, light of the samples spreads what is exact beyond the paraxial response over a grid without bound."""
+    u = fo.Field(torch.ones(20, 20, dtype=DOUBLE), fo.Grid((20, 20), 4 * um), WAVELENGTH)
+    onto = fo.Grid((15, 15), 2.0)
+    far = fo.propagate(u, 1000.0, onto)  # in no time, and in little memory
+    assert relative(far.data, fo.rayleigh_sommerfeld(u, 1000.0, onto).data) < 1e-12
+    with pytest.raises(SamplingError, match="takes a grid of"):
+        fo.propagate(u, 300.0, fo.Grid((300, 300), 0.3))
+
+
+def test_steep_light_of_a_fine_pitch_on_another():
+    """A beam of a third of a wavelength, mostly evanescent or near grazing; 1e-6: the edges of the window."""
+    grid, onto = fo.Grid((32, 32), 0.1 * WAVELENGTH), fo.Grid((21, 21), 0.4 * WAVELENGTH)
+    y, x = grid.coordinates()
+    u = fo.Field(torch.from_numpy(np.exp(-(y[:, None] ** 2 + x**2) / (0.35 * WAVELENGTH) ** 2) + 0j), grid, WAVELENGTH)
+    expected = fo.rayleigh_sommerfeld(u, 3 * WAVELENGTH, onto)
+    assert relative(fo.propagate(u, 3 * WAVELENGTH, onto).data, expected.data) < 1e-6
+    with pytest.warns(SamplingWarning, match="from 1.064 um on"):
+        fo.rayleigh_sommerfeld(u, 0.1 * WAVELENGTH)
+
+
+@pytest.mark.parametrize("method", [fo.fresnel, fo.angular_spectrum, fo.rayleigh_sommerfeld])
+@pytest.mark.parametrize("z", [[0.1, 0.2], "0.1", None])
+def test_a_distance_is_a_number(method: Any, z: Any):
+    with pytest.raises(GeometryError, match="z = "):
+        method(field(noise(4, 4)), z)
+
+
+def test_a_target_that_light_reaches_is_no_warning():
+    """Its middle lies beyond the steepest light, its edge does not."""
+    fo.propagate(field(noise(16, 16)), 1 * mm, fo.Grid((64, 64), 8 * um, (0.0, 300 * um)))

@@ -3,7 +3,7 @@ How far off will it be?
 =======================
 
 `plan` looks at a field, chooses how to propagate it and says how large the error will be, what makes it and what would
-help. Here it is asked about four fields over three decades of distance, and its answers are held against closed forms.
+help. Here it is asked about three fields over three decades of distance, and its answers are held against closed forms.
 """
 
 import math
@@ -18,8 +18,8 @@ import fouroptics as fo
 from fouroptics.units import mm, nm, um
 
 # %%
-# The Gaussian beam is known at any distance. The wide one does not fit the grid: what its samples leave out beyond the
-# grid is missing in every plane behind it.
+# A Gaussian beam is known at any distance. This one is wider than the grid: what its samples leave out beyond the grid
+# is missing in every plane behind it.
 grid, wavelength = fo.Grid((256, 256), 8 * um), 532 * nm
 
 
@@ -46,8 +46,7 @@ def behind_square(z):
 
 covered = fo.shapes.rectangle(grid, (side, side), (middle, middle))
 fields = {
-    "beam of 0.1 mm": (beam(0.1 * mm, 0.0), lambda z: beam(0.1 * mm, z)),
-    "beam of 0.7 mm, wider than the grid": (beam(0.7 * mm, 0.0), lambda z: beam(0.7 * mm, z)),
+    "beam wider than the grid": (beam(0.7 * mm, 0.0), lambda z: beam(0.7 * mm, z)),
     "square, covered parts of cells": (covered, behind_square),
     "square of 0 and 1": ((covered > 0.5).double(), behind_square),
 }
@@ -64,27 +63,25 @@ with warnings.catch_warnings(record=True) as caught:
 assert str(caught[0].message) == plan.reason
 
 # %%
-# Estimates are lines, true errors are marks: open where the plan took the periodic window of the grid, full where it
-# took the linear convolution. A step of the estimate is a change of the method, which the tolerance decides.
+# Estimates are lines, true errors are marks.
 distances = np.geomspace(5 * mm, 3.0, 29)
 figure, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
 ratios = []
 warnings.simplefilter("ignore", fo.SamplingWarning)
-for color, (name, (data, exact)) in zip(("C0", "C2", "C1", "C3"), fields.items(), strict=True):
+for color, (name, (data, exact)) in zip(("C0", "C1", "0.4"), fields.items(), strict=True):
     u = fo.Field(data.to(torch.complex128), grid, wavelength)
     plans = [fo.plan(u, float(z), tolerance=asked) for z in distances]
     true = [
         float((p(u).data - exact(float(z))).norm() / exact(float(z)).norm())
         for p, z in zip(plans, distances, strict=True)
     ]
-    ratios += [p.error / error for p, error in zip(plans, true, strict=True) if error > 1e-5]
+    ratios += [p.error / error for p, error in zip(plans, true, strict=True)]
     ax.plot(distances / mm, [p.error for p in plans], color=color, label=name)
-    for z, p, error in zip(distances, plans, true, strict=True):
-        ax.plot(z / mm, error, "o", color=color, ms=4.5, mfc="white" if p.method == "periodic" else color)
+    ax.plot(distances / mm, true, "o", color=color, ms=4.5)
 ax.axhline(asked, color="grey", lw=0.8, ls="--")
 ax.text(distances[-1] / mm, asked * 1.15, "asked for", color="grey", ha="right", fontsize="small")
-ax.set(xscale="log", yscale="log", xlabel="distance (mm)", ylabel="relative L2 error", ylim=(1e-8, 1))
-ax.legend(title="line: estimated, marks: true", fontsize="small", loc="lower left")
+ax.set(xscale="log", yscale="log", xlabel="distance (mm)", ylabel="relative L2 error", ylim=(1e-5, 10))
+ax.legend(title="line: estimated, marks: true", fontsize="small", ncols=3, loc="upper center")
 
 # %%
 # Never less than a third of the true error; more where the samples leave it open.

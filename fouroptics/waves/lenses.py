@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -113,7 +114,8 @@ def fraunhofer(field: Field, z: float, onto: Grid | None = None) -> Field:
     """Propagate into the far field, onto any grid.
 
     ``U(X) = exp(ikz + i pi |X|^2/(lambda z))/(i lambda z) int u(x) exp(-2 pi i x.X/(lambda z)) dx``
-    (Goodman, eq. 4-25).
+    (Goodman, eq. 4-25). The phase ``pi |X|^2/(lambda z)`` is paraxial: light that lands at a sine s has one of
+    ``pi z s^4/(4 lambda)`` less; its intensity is the same to s^2.
 
     Parameters
     ----------
@@ -131,6 +133,8 @@ def fraunhofer(field: Field, z: float, onto: Grid | None = None) -> Field:
 
     Raises
     ------
+    GeometryError
+        If z is no plain number.
     SamplingError
         If z is 0 or not finite.
 
@@ -140,6 +144,8 @@ def fraunhofer(field: Field, z: float, onto: Grid | None = None) -> Field:
         If the field is too wide for the distance, the phase it drops at a corner of the grid being more than pi/8, or
         if `onto` reaches beyond one period of the spectrum of the samples.
     """
+    if not isinstance(z, float | Real):
+        raise GeometryError(f"z = {z!r}: must be a number, in metres")
     grid, scale = field.grid, field.wavelength * z
     if scale == 0 or not math.isfinite(scale):
         raise SamplingError(f"fraunhofer over z = {z} m: give a distance in the far field, or use propagate()")

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from numbers import Real
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from fouroptics.units import show
 from fouroptics.waves import kernels, sampling
 from fouroptics.waves.sampling import number
 from fouroptics.waves.transforms import convolve, fast_length, fft2, filtered, fourier, phasor, spectrum
+
+LARGEST = 2**26  #: samples of a grid that is made for the residual
 
 Row = Sequence[float | Tensor] | NDArray[np.floating]
 
@@ -50,6 +53,8 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
     ------
     GeometryError
         If the distance is not finite.
+    SamplingError
+        If `onto` has another pitch, and what is exact beyond the paraxial response would take too large a grid.
 
     Warns
     -----
@@ -71,6 +76,8 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
             shape = kernels.window(field.grid, onto, field.wavelength, number(z), pixels)
             kernel = kernels.ready("linear", field.data, *key, pixels, shape, field.data.dtype)
         return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
+    if not pixels and _by_sum(field, number(z), onto):
+        return _direct(field, z, onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
 
 
@@ -114,6 +121,8 @@ def planes(field: Field, distances: Row | Tensor, onto: Grid | None = None, *, p
 
 def _distance(z: float | Tensor) -> float | Tensor:
     """A finite distance: a float, or a float64 tensor on the CPU where kernels are built."""
+    if not (isinstance(z, Tensor) and z.ndim == 0) and not isinstance(z, float | Real):
+        raise GeometryError(f"z = {z!r}: must be a number or a 0-d tensor, in metres; propagate() takes rows of them")
     if not math.isfinite(number(z)):
         raise GeometryError(f"z = {number(z)}: the distance must be finite, in metres")
     return z.to("cpu", torch.float64) if isinstance(z, Tensor) else float(z)
@@ -126,8 +135,23 @@ def pitch_fits(grid: Grid, onto: Grid) -> bool:
 
 def _by_impulse(field: Field, z: float, pixels: bool) -> bool:
     """Whether the pitch samples the spherical wave itself: half a wavelength or less, beyond its near field."""
-    fine = all(sampling.steepest(d, field.wavelength) >= 1 for d in field.grid.spacing)
-    return fine and abs(z) >= 2 * field.wavelength and not pixels
+    return _is_fine(field) and abs(z) >= 2 * field.wavelength and not pixels
+
+
+def _is_fine(field: Field) -> bool:
+    return all(sampling.steepest(d, field.wavelength) >= 1 for d in field.grid.spacing)
+
+
+def _by_sum(field: Field, z: float, onto: Grid) -> bool:
+    """Whether the sum over the samples is right, and less work than a grid that holds what the residual spreads.
+
+    Or for a fine pitch, whose steepest light the residual does not follow, at least no more than some seconds of it.
+    """
+    products = math.prod(field.grid.shape) * math.prod(onto.shape)
+    if abs(z) < sampling.impulse_limit(field.grid, onto, field.wavelength):
+        return False
+    room = math.prod(kernels.widened(field.grid, onto, field.wavelength, z).shape)
+    return products < 2 * room or (_is_fine(field) and products < 2**26)
 
 
 def _warn_beyond_reach(field: Field, z: float, onto: Grid, pixels: bool) -> None:
@@ -147,11 +171,12 @@ def _warn_beyond_reach(field: Field, z: float, onto: Grid, pixels: bool) -> None
         aside = abs(onto.center[axis] - field.grid.center[axis])
         sine = sampling.steepest(d, field.wavelength)
         farthest = field.grid.extent[axis] / 2 + sampling.walk(sine, z)
-        if aside > farthest:
-            needed = field.wavelength / 2 * math.hypot(1, z / (aside - field.grid.extent[axis] / 2))
+        nearest = aside - onto.extent[axis] / 2
+        if nearest > farthest:
+            needed = field.wavelength / 2 * math.hypot(1, z / (nearest - field.grid.extent[axis] / 2))
             warnings.warn(
                 f"over {show(z, 'length', 4)} the light that samples of {show(d, 'length', 4)} carry comes "
-                f"{show(farthest, 'length', 4)} far aside, the middle of the target lies {show(aside, 'length', 4)} "
+                f"{show(farthest, 'length', 4)} far aside, the target begins {show(nearest, 'length', 4)} "
                 f"aside: use samples of {show(0.99 * needed, 'length', 3)} or less",
                 SamplingWarning,
                 stacklevel=3,
@@ -166,7 +191,13 @@ def _residual(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Fiel
     if pixels:
         field = _divided(field, kernels.parts(field.grid, onto, field.wavelength, number(z)))
     key = (field.grid, onto, field.wavelength)
-    grid, kernel = kernels.widened(*key, number(z)), kernels.ready("spread", field.data, *key, z)
+    grid = kernels.widened(*key, number(z))
+    if math.prod(grid.shape) > LARGEST:
+        raise SamplingError(
+            f"over {show(number(z), 'length', 4)} onto {onto}, off the paraxial path of light, takes a grid of "
+            f"{grid.shape[0]} x {grid.shape[1]}; use a smaller target or rayleigh_sommerfeld(), far away fraunhofer()"
+        )
+    kernel = kernels.ready("spread", field.data, *key, z)
     return field.replace(data=convolve(field.data, kernel, grid.shape), grid=grid)
 
 
@@ -277,7 +308,8 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
     Warns
     -----
     SamplingWarning
-        If the window is too small for the distance: the highest frequencies are cut, or wrap where pad < 2.
+        If the window is too small for the distance: the highest frequencies are cut, or wrap where pad < 2. Never with
+        ``pad=1``: what leaves a periodic field on one side is meant to come in on the other.
     """
     onto, z, shape = onto or field.grid, _distance(z), field.grid.shape
     if not 1 <= pad < math.inf:
@@ -304,11 +336,12 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
 
 
 def _window(grid: Grid, onto: Grid, pad: float) -> tuple[int, int]:
-    """Padded size: at least `pad` fields, and no period of the source between it and the target."""
+    """Padded size: at least `pad` fields, no period of the source between it and the target, and no less aside."""
     sizes = []
-    for n, d, a, b in zip(grid.shape, grid.spacing, grid.extent, onto.extent, strict=True):
+    for axis, (n, d, a, b) in enumerate(zip(grid.shape, grid.spacing, grid.extent, onto.extent, strict=True)):
+        aside = abs(onto.center[axis] - grid.center[axis])
         linear = (a + b) / d if onto != grid else 0.0
-        sizes.append(fast_length(math.ceil(max(n * pad, linear) - 1e-9)))
+        sizes.append(fast_length(math.ceil(max(n * pad, linear) + 2 * aside / d - 1e-9)))
     return sizes[0], sizes[1]
 
 
@@ -317,7 +350,7 @@ def _warn_about_window(field: Field, z: float, onto: Grid, shape: tuple[int, int
         window, aside = shape[axis] * d, abs(onto.center[axis] - field.grid.center[axis])
         # The kernel cuts what walks farther than half the window; what comes around must miss `onto`.
         around = window - (field.grid.extent[axis] + onto.extent[axis]) / 2
-        leaves = aside + min(window / 2, around)
+        leaves = min(aside + min(window / 2, around), window / 2 - aside)
         need = sampling.walk(sampling.steepest(d, field.wavelength), z)
         if need > leaves * (1 + 1e-9):
             warnings.warn(

@@ -41,7 +41,7 @@ def reach(source: Grid, target: Grid, wavelength: float, z: float) -> tuple[floa
 
 def arriving(source: Grid, target: Grid, z: float) -> float:
     """Squared direction sine of the steepest light that lands on `target`, whatever the samples carry."""
-    return sum(s**2 / (s**2 + z**2) for s in (span(source, target, 0), span(source, target, 1)))
+    return sum((s / math.hypot(s, z)) ** 2 for s in (span(source, target, 0), span(source, target, 1)))
 
 
 def paraxial_excess(sines: tuple[float, float], z: float) -> tuple[float, float]:
@@ -51,11 +51,15 @@ def paraxial_excess(sines: tuple[float, float], z: float) -> tuple[float, float]
 
 
 def impulse_limit(source: Grid, target: Grid, wavelength: float) -> float:
-    """Shortest distance at which the pitch samples the spherical wave at the largest offset of each axis, in metres."""
-    return max(
+    """Shortest distance at which the pitch samples the spherical wave at the largest offset of each axis, in metres.
+
+    And two wavelengths at least: nearer, evanescent waves of the response count, which no pitch samples.
+    """
+    far = (
         span(source, target, axis) * math.sqrt(max(1 / steepest(d, wavelength) ** 2 - 1, 0))
         for axis, d in enumerate(source.spacing)
     )
+    return max(*far, 2 * wavelength)
 
 
 def warn_beyond_period(source: Grid, target: Grid, scale: float, what: str) -> None:
