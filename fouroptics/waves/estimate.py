@@ -14,7 +14,7 @@ from fouroptics.waves.propagation import pitch_fits
 from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft, frequencies, ifft2, phasor
 
 SUMS = 16  #: random sums that stand for the lines of a target; their energy is that of all lines within a quarter
-SMOOTH = 25  #: fall of ln |U|^2 over 1/d from which on a spectrum is not that of steps
+SMOOTH = 25  #: fall of ``ln |U|^2`` over 1/d from which on a spectrum is not that of steps
 ULP = 2**-53  #: relative rounding of a double
 
 
