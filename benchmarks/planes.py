@@ -24,7 +24,9 @@ def measure(run: Run, size: int = 1024, count: int = 32) -> list[Row]:
     contenders = [
         Contender("fouroptics", "ours", lambda: (lambda: fo.propagate(u, distances), _last_of_field), parts=count),
         Contender("fouroptics, planes", "ours", lambda: _one_by_one(u, distances), "one is kept", parts=count),
-        Contender("fouroptics, a loop", "ours", lambda: (lambda: _each(u, few), _last), "4, kernels kept", parts=len(few)),
+        Contender(
+            "fouroptics, a loop", "ours", lambda: (lambda: _each(u, few), _last), "4, kernels kept", parts=len(few)
+        ),
         Contender("plain form", "reference", lambda: _plain(u, few), "a kernel for each plane", parts=len(few)),
         *(_peer(peer, u, few) for peer in PROPAGATION),
     ]
