@@ -465,6 +465,7 @@ def test_far_away_another_pitch_is_a_sum():
     u = fo.Field(torch.ones(20, 20, dtype=DOUBLE), fo.Grid((20, 20), 4 * um), WAVELENGTH)
     onto = fo.Grid((15, 15), 2.0)
     far = fo.propagate(u, 1000.0, onto)  # in no time, and in little memory
+    assert fo.plan(u, 1000.0, onto).cost.products == 20**2 * 15**2
     assert relative(far.data, fo.rayleigh_sommerfeld(u, 1000.0, onto).data) < 1e-12
     with pytest.raises(SamplingError, match="takes a grid of"):
         fo.propagate(u, 300.0, fo.Grid((300, 300), 0.3))

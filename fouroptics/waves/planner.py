@@ -12,7 +12,7 @@ from fouroptics.light.grid import Grid
 from fouroptics.units import show
 from fouroptics.waves import estimate, kernels
 from fouroptics.waves.estimate import Line
-from fouroptics.waves.propagation import angular_spectrum, pitch_fits, propagate
+from fouroptics.waves.propagation import angular_spectrum, by_sum, pitch_fits, propagate
 from fouroptics.waves.transforms import BLOCKED, fast_length
 
 
@@ -215,6 +215,9 @@ def _cost(field: Field, z: float, onto: Grid, method: str, pixels: bool) -> Cost
     (ny, nx), shape, products, size = grid.shape, grid.shape, 0, my * mx
     if method == "convolution":
         shape = kernels.window(grid, onto, field.wavelength, z, pixels)
+    if method == "matrices" and not pixels and by_sum(field, z, onto):
+        products = ny * nx * my * mx
+        return Cost(0, grid.shape, products, 16 * max(min(products, 2**22), ny * nx) + size * field.data.element_size())
     if method == "matrices":
         parts = kernels.parts(grid, onto, field.wavelength, z) if pixels and z else 1
         fine = Grid((parts * ny, parts * nx), (grid.spacing[0] / parts, grid.spacing[1] / parts), grid.center)

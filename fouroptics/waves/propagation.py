@@ -28,7 +28,8 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
 
     The samples stand for a band-limited field, zero outside its grid, and the result is that field's angular spectrum
     ``U(fx, fy) exp(i kz z)`` with no period and no cut band, near and far alike. What is done follows from the geometry
-    alone: an FFT where `onto` has the pitch of the field, matrix products where it has not (`kernels.line`).
+    alone: an FFT where `onto` has the pitch of the field, matrix products where it has not (`kernels.line`), or where
+    a few samples send light far aside the sum over them.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def propagate(field: Field, z: float | Tensor | Row, onto: Grid | None = None, *
             shape = kernels.window(field.grid, onto, field.wavelength, number(z), pixels)
             kernel = kernels.ready("linear", field.data, *key, pixels, shape, field.data.dtype)
         return field.replace(data=convolve(field.data, kernel, onto.shape), grid=onto)
-    if not pixels and _by_sum(field, number(z), onto):
+    if not pixels and by_sum(field, number(z), onto):
         return _direct(field, z, onto)
     return _by_matrices(_residual(field, z, onto, pixels), z, onto, pixels)
 
@@ -142,10 +143,10 @@ def _is_fine(field: Field) -> bool:
     return all(sampling.steepest(d, field.wavelength) >= 1 for d in field.grid.spacing)
 
 
-def _by_sum(field: Field, z: float, onto: Grid) -> bool:
+def by_sum(field: Field, z: float, onto: Grid) -> bool:
     """Whether the sum over the samples is right, and less work than a grid that holds what the residual spreads.
 
-    Or for a fine pitch, whose steepest light the residual does not follow, at least no more than some seconds of it.
+    For a fine pitch, whose steepest light the residual does not follow, it may be more work, up to some seconds.
     """
     products = math.prod(field.grid.shape) * math.prod(onto.shape)
     if abs(z) < sampling.impulse_limit(field.grid, onto, field.wavelength):
@@ -341,7 +342,7 @@ def _window(grid: Grid, onto: Grid, pad: float) -> tuple[int, int]:
     for axis, (n, d, a, b) in enumerate(zip(grid.shape, grid.spacing, grid.extent, onto.extent, strict=True)):
         aside = abs(onto.center[axis] - grid.center[axis])
         linear = (a + b) / d if onto != grid else 0.0
-        sizes.append(fast_length(math.ceil(max(n * pad, linear) + 2 * aside / d - 1e-9)))
+        sizes.append(fast_length(math.ceil(max(n * pad, linear) + min(2 * aside / d, 2**13) - 1e-9)))
     return sizes[0], sizes[1]
 
 
