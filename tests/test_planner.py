@@ -11,6 +11,7 @@ import fouroptics as fo
 from fouroptics.units import mm, nm, um
 from validation import estimates, exact
 from validation.case import relative
+from validation.drawn import drawn
 
 WAVELENGTH = 532 * nm
 GRID = fo.Grid((256, 256), 8 * um)
@@ -99,7 +100,7 @@ def test_no_estimate_is_below_a_third_of_the_error():
 
     On a target without light an error relative to the light there is any number; there the plan has to say 1 or more.
     """
-    done = [one for setting in estimates.drawn(11, 40) for one in estimates.estimate("drawn", setting)]
+    done = [one for setting in drawn(11, 40) for one in estimates.estimate("drawn", setting)]
     assert [one for one in done if one.ratio < 1 / 3 and one.plan.error < 1] == []
     above = [one.ratio for one in done if not one.rounding]
     assert len(above) > 20

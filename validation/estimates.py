@@ -4,7 +4,6 @@ The field behind a case is known in closed form, or by quadrature; what is sent 
 all that samples do to a field, and not only what the propagation does to samples.
 """
 
-import math
 import statistics
 import sys
 import warnings
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 
 import fouroptics as fo
@@ -22,13 +20,12 @@ from fouroptics.units import mm, nm, show, um
 from fouroptics.waves.planner import Plan
 from validation import exact
 from validation.case import DOUBLE, SINGLE, Setting, dtype_name, table
+from validation.drawn import drawn
 from validation.sent import (
     GREEN,
     GRID,
     SMALL,
     Asked,
-    Box,
-    Wave,
     beam,
     binary,
     boundary,
@@ -184,8 +181,8 @@ def bordered() -> Iterable[Setting]:
         yield send(f"w0 = {show(waist, 'length')}, ends at the border", cut_beam(waist, (low, high, low, high)), z)
 
 
-def edged() -> Iterable[Setting]:
-    """Openings whose edge cells carry their open part, whose samples are 0 or 1, whose samples are cells."""
+def squares() -> Iterable[Setting]:
+    """Squares whose edge cells carry their open part, and whose samples are 0 or 1."""
     d = GRID.spacing[0]
     for part, side, z in (
         (0.5, 0.992 * mm, 20 * mm),
@@ -208,6 +205,11 @@ def edged() -> Iterable[Setting]:
         boxes = (square(0.996 * mm, part * d),)
         label = f"square of 0 and 1 off by {part:g} cells"
         yield send(label, shadow(boxes), z, data=partial(binary, boxes, GRID))
+
+
+def edged() -> Iterable[Setting]:
+    """Openings whose samples are cells, close up, two of them, finer, onto other grids."""
+    d = GRID.spacing[0]
     box = square(0.48 * mm, -d / 2)
     for z, onto in (
         (5 * mm, fo.Grid((2, 128), 8 * um, (30 * um, 0.0))),
@@ -321,53 +323,6 @@ def elsewhere() -> Iterable[Setting]:
         yield send(label, beam(waist), z, onto=onto, asked=BOTH)
 
 
-def drawn(seed: int, count: int) -> Iterable[Setting]:
-    """Beams, speckle and openings of random size, place, pitch, wavelength and distance."""
-    rng = np.random.default_rng(seed)
-    while count:
-        d, n = math.exp(rng.uniform(math.log(2), math.log(20))) * um, int(rng.integers(64, 200))
-        wavelength = float(rng.choice([405, 532, 633, 1064])) * nm
-        z = float(n * d**2 / wavelength * 10 ** rng.uniform(-1.3, 1.7))
-        grid, onto = fo.Grid((n, n), d), None
-        if rng.random() < 0.4:
-            m, coarser, aside = int(rng.integers(20, 150)), math.exp(rng.uniform(-1, 1.5)), rng.uniform(-0.5, 0.5, 2)
-            place = float(aside[0] * n * d), float(aside[1] * n * d)
-            onto = fo.Grid((m, m), d if rng.random() < 0.4 else d * coarser, place)
-        asked = {[DOUBLE, SINGLE][int(rng.integers(2))]: float(rng.choice([1e-2, 1e-3, 1e-6]))}
-        kind = str(rng.choice(["beam", "beam", "speckle", "covered", "covered", "binary", "cut"]))
-        reach = min(n * d / z, wavelength / (2 * d))
-        if kind in ("beam", "speckle") or reach**4 * z / wavelength < 0.02:  # the others are paraxial
-            count -= 1
-            size = n * d * math.exp(rng.uniform(math.log((3 if kind == "beam" else 8) / n), math.log(0.8)))
-            wave, data = _one(kind, rng, grid, size, z, wavelength)
-            label = f"{kind} of {size / d:.3g} in {grid}, {show(wavelength, 'length')}" + (
-                f", onto {onto}" if onto else ""
-            )
-            yield send(label, wave, z, grid, onto, asked, data=data, wavelength=wavelength)
-
-
-def _one(
-    kind: str, rng: np.random.Generator, grid: fo.Grid, size: float, z: float, wavelength: float
-) -> tuple[Wave, Callable[[], torch.Tensor] | None]:
-    """Something of a size, somewhere in a grid."""
-    d, side = grid.spacing[0], grid.extent[0]
-    y, x = (float(c) for c in rng.uniform(-0.3, 0.3, 2) * (side - size))
-    if kind == "beam":
-        sines = rng.uniform(-0.4, 0.4, 2) * wavelength / (2 * d)
-        start = float(rng.choice([0, 0, 1, -1]) * rng.uniform(0, 1.5) * z)
-        walk = start / math.sqrt(1 - sines @ sines) * sines  # it crosses z = 0 there
-        tilt = float(sines[0]), float(sines[1])
-        return beam(max(size / 2.4, 3 * wavelength), start, tilt, (y - walk[0], x - walk[1]), wavelength), None
-    if kind == "speckle":
-        return many(30, max(size / 4, 5 * d), 0.2 * wavelength / d, side / 6, int(rng.integers(99)), wavelength), None
-    if kind == "cut":
-        whole, part = beam(side / 5, wavelength=wavelength), fo.shapes.edge(grid, 0.0, (0.0, x))
-        wave = cut_beam(side / 5, (-1.0, 1.0, x, 1.0), wavelength)
-        return wave, lambda: samples(whole, grid, 0.0) * part
-    boxes: list[Box] = [(y - size / 2, y + size / 2, x - size / 3, x + size / 3)]
-    return shadow(boxes, wavelength), partial(covered if kind == "covered" else binary, boxes, grid)
-
-
 def tuned() -> Iterable[Setting]:
     """Random cases that the planner was improved on."""
     return drawn(0, 60)
@@ -378,7 +333,7 @@ def held_back() -> Iterable[Setting]:
     return drawn(2, 60)
 
 
-FAMILIES = (beams, tilted, chirped, bordered, edged, round_and_cut, steep, noisy, elsewhere, tuned, held_back)
+FAMILIES = (beams, tilted, chirped, bordered, squares, edged, round_and_cut, steep, noisy, elsewhere, tuned, held_back)
 
 
 def compare(families: Iterable[Callable[[], Iterable[Setting]]] = FAMILIES) -> list[Estimate]:

@@ -167,22 +167,8 @@ def _warn_beyond_reach(field: Field, z: float, onto: Grid, pixels: bool) -> None
                 SamplingWarning,
                 stacklevel=3,
             )
-        return
-    for axis, d in enumerate(field.grid.spacing):
-        aside = abs(onto.center[axis] - field.grid.center[axis])
-        sine = sampling.steepest(d, field.wavelength)
-        farthest = field.grid.extent[axis] / 2 + sampling.walk(sine, z)
-        nearest = aside - onto.extent[axis] / 2
-        if nearest > farthest:
-            needed = field.wavelength / 2 * math.hypot(1, z / (nearest - field.grid.extent[axis] / 2))
-            warnings.warn(
-                f"over {show(z, 'length', 4)} the light that samples of {show(d, 'length', 4)} carry comes "
-                f"{show(farthest, 'length', 4)} far aside, the target begins {show(nearest, 'length', 4)} "
-                f"aside: use samples of {show(0.99 * needed, 'length', 3)} or less",
-                SamplingWarning,
-                stacklevel=3,
-            )
-            return
+    else:
+        sampling.warn_beyond_reach(field.grid, onto, field.wavelength, z)
 
 
 def _residual(field: Field, z: float | Tensor, onto: Grid, pixels: bool) -> Field:
@@ -317,7 +303,7 @@ def angular_spectrum(field: Field, z: float | Tensor, onto: Grid | None = None, 
         raise GeometryError(f"pad = {pad}: the window is at least the field itself, 1 or more times its size")
     if pad > 1:
         shape = _window(field.grid, onto, pad)
-        _warn_about_window(field, number(z), onto, shape)
+        sampling.warn_about_window(field.grid, onto, field.wavelength, number(z), shape)
     data = field.data
     kernel = kernels.ready("windowed", data, field.grid, onto, field.wavelength, z, shape, pad > 1)
     if pitch_fits(field.grid, onto):
@@ -344,25 +330,6 @@ def _window(grid: Grid, onto: Grid, pad: float) -> tuple[int, int]:
         linear = (a + b) / d if onto != grid else 0.0
         sizes.append(fast_length(math.ceil(max(n * pad, linear) + min(2 * aside / d, 2**13) - 1e-9)))
     return sizes[0], sizes[1]
-
-
-def _warn_about_window(field: Field, z: float, onto: Grid, shape: tuple[int, int]) -> None:
-    for axis, d in enumerate(field.grid.spacing):
-        window, aside = shape[axis] * d, abs(onto.center[axis] - field.grid.center[axis])
-        # The kernel cuts what walks farther than half the window; what comes around must miss `onto`.
-        around = window - (field.grid.extent[axis] + onto.extent[axis]) / 2
-        leaves = min(aside + min(window / 2, around), window / 2 - aside)
-        need = sampling.walk(sampling.steepest(d, field.wavelength), z)
-        if need > leaves * (1 + 1e-9):
-            warnings.warn(
-                f"angular_spectrum over {show(z, 'length', 4)}: the steepest light that samples of "
-                f"{show(d, 'length', 4)} carry walks {show(need, 'length', 4)}, the window of "
-                f"{show(window, 'length', 4)} leaves it {show(leaves, 'length', 4)}, the rest is cut or wraps; "
-                "use propagate(), a larger pad or coarser samples",
-                SamplingWarning,
-                stacklevel=3,
-            )
-            return
 
 
 def rayleigh_sommerfeld(field: Field, z: float | Tensor, onto: Grid | None = None) -> Field:

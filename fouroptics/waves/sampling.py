@@ -77,3 +77,42 @@ def warn_beyond_period(source: Grid, target: Grid, scale: float, what: str) -> N
                 stacklevel=3,
             )
             return
+
+
+def warn_beyond_reach(source: Grid, target: Grid, wavelength: float, z: float) -> None:
+    """Warn if all of `target` lies farther aside than the steepest light that the samples carry."""
+    for axis, d in enumerate(source.spacing):
+        aside = abs(target.center[axis] - source.center[axis])
+        sine = steepest(d, wavelength)
+        farthest = source.extent[axis] / 2 + walk(sine, z)
+        nearest = aside - target.extent[axis] / 2
+        if nearest > farthest:
+            needed = wavelength / 2 * math.hypot(1, z / (nearest - source.extent[axis] / 2))
+            warnings.warn(
+                f"over {show(z, 'length', 4)} the light that samples of {show(d, 'length', 4)} carry comes "
+                f"{show(farthest, 'length', 4)} far aside, the target begins {show(nearest, 'length', 4)} "
+                f"aside: use samples of {show(0.99 * needed, 'length', 3)} or less",
+                SamplingWarning,
+                stacklevel=4,
+            )
+            return
+
+
+def warn_about_window(source: Grid, target: Grid, wavelength: float, z: float, shape: tuple[int, int]) -> None:
+    """Warn if a window of so many samples cuts the steepest light, or lets it come round onto the target."""
+    for axis, d in enumerate(source.spacing):
+        window, aside = shape[axis] * d, abs(target.center[axis] - source.center[axis])
+        # The kernel cuts what walks farther than half the window; what comes around must miss the target.
+        around = window - (source.extent[axis] + target.extent[axis]) / 2
+        leaves = min(aside + min(window / 2, around), window / 2 - aside)
+        need = walk(steepest(d, wavelength), z)
+        if need > leaves * (1 + 1e-9):
+            warnings.warn(
+                f"angular_spectrum over {show(z, 'length', 4)}: the steepest light that samples of "
+                f"{show(d, 'length', 4)} carry walks {show(need, 'length', 4)}, the window of "
+                f"{show(window, 'length', 4)} leaves it {show(leaves, 'length', 4)}, the rest is cut or wraps; "
+                "use propagate(), a larger pad or coarser samples",
+                SamplingWarning,
+                stacklevel=3,
+            )
+            return
