@@ -31,7 +31,8 @@ for name, ratio in zip(names, imaging.strehl(pupil).tolist(), strict=True):
     print(f"{name:<10} Strehl ratio {ratio:.3f}")
 
 # %%
-# The images of a point. The first dark ring of the perfect lens has a radius of ``1.22 lambda f / D`` = 8.4 um.
+# The images of a point, each on a colour scale of its own. The first dark ring of the perfect lens has a radius of
+# ``1.22 lambda f / D`` = 8.4 um.
 near = fo.Grid((161, 161), 0.5 * um)
 spots = imaging.psf(pupil, f, near)
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), layout="constrained")

@@ -135,7 +135,7 @@ def gaussian_beam(
     if waist < 1.2 * max(grid.spacing):
         warnings.warn(
             f"a waist of {show(waist, 'length', 3)} is too small for samples of "
-            f"{show(max(grid.spacing), 'length', 3)}: use samples of {show(waist / 1.2, 'length', 3)} or less",
+            f"{show(max(grid.spacing), 'length', 3)}: use samples of {show(0.99 * waist / 1.2, 'length', 3)} or less",
             SamplingWarning,
             stacklevel=2,
         )

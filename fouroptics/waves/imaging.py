@@ -195,12 +195,12 @@ def coherent(u: Field, pupil: Field, f1: float, f2: float, onto: Grid | None = N
             f"the pupil has a wavelength of {show(pupil.wavelength, 'length')}, the field of "
             f"{show(u.wavelength, 'length')}; give the pupil the wavelength of the field"
         )
-    _ratio(f1, f2)
+    ratio = _ratio(f1, f2)
     if onto is None and pupil.data.ndim == 2 and pupil.grid == focal_grid(u, f1):
         return prepared(pupil, u, f1, f2)(u)
     spectrum = fourier_lens(u, f1, pupil.grid).modulate(pupil.data)
-    onto = onto or u.grid.inverted(_ratio(f1, f2))
-    _warn_about_ghost(u, pupil, f1, onto.inverted(f1 / f2))
+    onto = onto or u.grid.inverted(ratio)
+    _warn_about_ghost(u, pupil, f1, onto.inverted(1 / ratio))
     return transformed(spectrum, f2, onto)
 
 

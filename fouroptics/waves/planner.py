@@ -46,8 +46,8 @@ class Plan:
     Attributes
     ----------
     method : str
-        ``"periodic"`` (angular spectrum in the field's own window), ``"convolution"`` (linear, by FFT) or
-        ``"matrices"`` (linear, onto another pitch).
+        ``"periodic"`` (angular spectrum in the field's own window), ``"convolution"`` (linear, by FFT), ``"matrices"``
+        (linear, onto another pitch) or ``"sum"`` (the same by the Rayleigh-Sommerfeld sum over few samples).
     error : float
         Estimated L2 error on the target, relative to the field there: the root of the summed squares of `terms`.
     terms : dict of str to float
@@ -130,6 +130,8 @@ def plan(field: Field, z: float, onto: Grid | None = None, tolerance: float = 1e
     lines = [estimate.look(field, onto, z, axis, tolerance, pixels) for axis in (0, 1)]
     terms, base = estimate.errors(lines, field, onto, z, pixels)
     method, wrap = ("convolution" if pitch_fits(field.grid, onto) else "matrices"), 0.0
+    if method == "matrices" and not pixels and by_sum(field, z, onto):
+        method, terms = "sum", terms | {"kernel": 0.0}
     if onto == field.grid and z != 0 and not pixels:
         wrap = estimate.share(sum(line.wrap for line in lines), base)
         periodic = terms | {"wrap": wrap, "kernel": 0.0}
@@ -153,6 +155,8 @@ def _way(field: Field, z: float, onto: Grid, method: str, wrap: float) -> str:
         return "over 0 m the field stays as it is"
     if method == "periodic":
         return f"hardly any light leaves the grid over {show(z, 'length', 4)}, so its own window will do"
+    if method == "sum":
+        return "few samples send light far aside, so the sum over them costs least"
     if method == "matrices":
         return "the target has another pitch, so each axis takes a matrix product"
     if wrap:
@@ -215,7 +219,7 @@ def _cost(field: Field, z: float, onto: Grid, method: str, pixels: bool) -> Cost
     (ny, nx), shape, products, size = grid.shape, grid.shape, 0, my * mx
     if method == "convolution":
         shape = kernels.window(grid, onto, field.wavelength, z, pixels)
-    if method == "matrices" and not pixels and by_sum(field, z, onto):
+    if method == "sum":
         products = ny * nx * my * mx
         return Cost(0, grid.shape, products, 16 * max(min(products, 2**22), ny * nx) + size * field.data.element_size())
     if method == "matrices":
