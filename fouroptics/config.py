@@ -20,6 +20,7 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -29,7 +30,7 @@ from fouroptics.errors import ConfigError, FourOpticsError
 _depth: ContextVar[int] = ContextVar("_depth", default=0)
 
 
-def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer]:
+def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer, WithJsonSchema]:
     def read(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
             try:
@@ -37,20 +38,36 @@ def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer]:
             except FourOpticsError as error:
                 raise ValueError(str(error)) from None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{value!r} is not a {kind}; write a string such as {units.show(8e-6, kind)!r}")
-        if info.context == "file":
-            raise ValueError(f"the bare number {value} has no unit; write a string such as {units.show(8e-6, kind)!r}")
+            raise ValueError(f"{value!r} is not a {kind}; write a string such as {units.EXAMPLE[kind]!r}")
+        if info.context is not None:
+            raise ValueError(f"the bare number {value} has no unit; write a string such as {units.EXAMPLE[kind]!r}")
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a finite {kind}")
         return float(value)
 
-    return BeforeValidator(read), PlainSerializer(lambda value: units.exact(value, kind), when_used="json")
+    spelled = "|".join(unit.replace("u", "[uµμ]") for unit in units.UNITS[kind])
+    pattern = rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*({spelled})\s*$"
+    schema = WithJsonSchema({"type": "string", "pattern": pattern, "examples": [units.EXAMPLE[kind]]})
+    return BeforeValidator(read), PlainSerializer(lambda value: units.exact(value, kind), when_used="json"), schema
+
+
+def _beside(value: Any, info: ValidationInfo) -> Any:
+    """A path in a file counts from the folder of the file."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError(f"{value!r} is not the path of a file")
+    path = Path(info.context or "").parent / value
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; check the path, which counts from the folder of this file")
+    return path.resolve()
 
 
 Length = Annotated[float, *_quantity("length")]
 Power = Annotated[float, *_quantity("power")]
 Time = Annotated[float, *_quantity("time")]
 Angle = Annotated[float, *_quantity("angle")]
+Frequency = Annotated[float, *_quantity("frequency")]
+Temperature = Annotated[float, *_quantity("temperature")]
+DataFile = Annotated[Path, BeforeValidator(_beside), PlainSerializer(str, when_used="json")]
 Number = Annotated[float, Field(strict=True)]  # no string, no true or false
 Whole = Annotated[int, Field(strict=True)]
 Size = Annotated[int, Field(strict=True, ge=1, le=100_000)]
@@ -135,7 +152,7 @@ class FileConfig(BaseModel):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: not a TOML file ({error})") from None
         try:
-            return cls.model_validate(data, context="file")
+            return cls.model_validate(data, context=str(path))
         except ConfigError as error:
             raise ConfigError(f"{path}:\n{error}") from None
 
