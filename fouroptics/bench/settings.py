@@ -1,42 +1,68 @@
 """The bench file: its sections and keys, as frozen configurations."""
 
 import math
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from fouroptics.config import FileConfig, Length, Power, Shape
+from fouroptics.config import Angle, FileConfig, Frequency, Length, Number, Power, Shape, Time, Whole
 from fouroptics.devices.camera import CameraConfig
 from fouroptics.devices.panel import SLMConfig
 from fouroptics.light.grid import Grid
 
+Wavelength = Annotated[Length, Field(ge=1e-8, le=1e-3)]
+Weight = Annotated[Number, Field(gt=0)]
+Noll = Annotated[int, Field(ge=2, le=1000)]
+
 
 class LightConfig(FileConfig):
-    """``[light]``: a laser; `beam_radius` is the 1/e^2 radius of the intensity, left out for a uniform beam."""
+    """``[light]``: a laser, or with ``coherence = "incoherent"`` an OLED or LED display that shines by itself.
+
+    `beam_radius` is the 1/e^2 radius of the intensity on the display, left out for a uniform beam; `pointing` the tilt
+    (y, x) of the beam there. A `spectrum` of (wavelength, weight) lines adds intensities, the mask being made for
+    `wavelength`.
+    """
 
     wavelength: Length = Field(ge=1e-8, le=1e-3)
+    spectrum: tuple[tuple[Wavelength, Weight], ...] = ()
+    coherence: Literal["coherent", "incoherent"] = "coherent"
     power: Power = Field(default=1e-3, gt=0)
     beam_radius: Length | None = Field(default=None, gt=0)
+    pointing: tuple[Angle, Angle] = (0.0, 0.0)
 
 
 class InputConfig(FileConfig):
     """``[input]``: the display of the image; `coding` says what a grey value g in [0, 1] does to the light.
 
-    ``amplitude``: u = g; ``intensity``: u = sqrt(g); ``phase``: u = exp(i pi g); ``binary``: u = 1 where g >= 1/2. A
-    ``square`` pixel carries its value over the whole pitch, a ``point`` pixel at its centre.
+    ``amplitude``: u = g; ``intensity``: u = sqrt(g); ``phase``: u = exp(i pi g); ``binary``: u = 1 where g >= 1/2. The
+    display shows ``g**gamma`` for g, and its dark pixels pass ``1 / contrast`` of the light. A ``square`` pixel carries
+    its value over the square of area `fill_factor` in the middle of its pitch, a ``point`` pixel at its centre.
     """
 
     shape: Shape
     pitch: Length = Field(ge=1e-8, le=1)
     coding: Literal["amplitude", "intensity", "phase", "binary"] = "amplitude"
     pixel: Literal["square", "point"] = "square"
+    fill_factor: Number = Field(default=1.0, gt=0, le=1)
+    gamma: Number = Field(default=1.0, gt=0, le=10)
+    contrast: Number | None = Field(default=None, gt=1)
+    refresh_rate: Frequency = Field(default=60.0, gt=0)
+    rise_time: Time = Field(default=0.0, ge=0)
+    fall_time: Time = Field(default=0.0, ge=0)
+    upload_time: Time = Field(default=0.0, ge=0)
 
 
 class LensConfig(FileConfig):
-    """``[lens1]``, ``[lens2]``: focal length at the wavelength, and clear diameter (left out: open)."""
+    """``[lens1]``, ``[lens2]``: focal length at ``light.wavelength``, clear diameter (left out: open), aberrations.
+
+    `focal_slope` is df/dlambda, a pure number (m/m); `aberrations` are Noll's j with rad RMS over the clear diameter,
+    for the wave model.
+    """
 
     focal_length: Length = Field(ge=1e-4, le=1e3)
+    focal_slope: Number = 0.0
     diameter: Length | None = Field(default=None, gt=0)
+    aberrations: dict[Noll, Angle] = Field(default={})
 
 
 class PanelConfig(SLMConfig):
@@ -48,24 +74,116 @@ class PanelConfig(SLMConfig):
     iris: Literal["band"] | None = None
 
 
-class ReadoutConfig(FileConfig):
-    """``[readout]``: ``intensity`` takes one frame, ``reference_pair`` two with a coherent reference."""
+class FoldConfig(FileConfig):
+    """``[fold]``: how a reflective panel is lit: straight through, by a beam splitter, or at an `angle`.
 
-    kind: Literal["intensity", "reference_pair"] = "intensity"
+    A ``beam_splitter`` is passed twice, once in reflection: it leaves ``R (1 - R)`` of the power, 25 % at most, and
+    adds a `ghost` of that amplitude (relative to the image of an open panel) shifted by `ghost_shift` (y, x) in the
+    camera plane. A ``tilt`` by `angle` about y makes the pitch in x shorter by its cosine, the phase stroke longer by
+    ``1 / cos(angle in the liquid crystal)`` with its refractive `index`, and the image a keystone.
+    """
+
+    kind: Literal["none", "beam_splitter", "tilt"] = "none"
+    reflectance: Number = Field(default=0.5, gt=0, lt=1)
+    ghost: Number = Field(default=0.0, ge=0, lt=1)
+    ghost_shift: tuple[Length, Length] = (0.0, 0.0)
+    angle: Angle = Field(default=0.0, gt=-math.pi / 4, lt=math.pi / 4)
+    index: Number = Field(default=1.6, ge=1, le=3)
+
+
+class PolarisationConfig(FileConfig):
+    """``[polarisation]``: two scalars instead of Jones calculus.
+
+    Light whose polarisation is off the panel's axis by `angle` psi leaves ``cos psi`` of the modulated amplitude behind
+    the analyser, and ``sqrt(extinction) sin psi`` of unmodulated light; `extinction` is the power that a crossed
+    analyser passes, 1 without an analyser. The unmodulated part is taken as coherent, the worst case.
+    """
+
+    angle: Angle = Field(default=0.0, ge=-math.pi / 2, le=math.pi / 2)
+    extinction: Number = Field(default=0.0, ge=0, le=1)
+
+
+class ReadoutConfig(FileConfig):
+    """``[readout]``: frames that a result takes.
+
+    ``intensity`` one; ``reference_pair`` two and ``four_step`` four, with a coherent reference; ``split`` two, one for
+    the positive and one for the negative kernels.
+    """
+
+    kind: Literal["intensity", "reference_pair", "four_step", "split"] = "intensity"
+
+
+class ReferenceConfig(FileConfig):
+    """``[reference]``: the reference arm, a plane wave of uniform `power` over the camera.
+
+    `phase_drift` is the RMS phase between two frames; `tilt` the angle (y, x) to the axis. Power left out (``"auto"``
+    in a file): as bright as the brightest field of the calibration.
+    """
+
+    power: Power | None = Field(default=None, gt=0)
+    phase_drift: Angle = Field(default=0.0, ge=0)
+    tilt: tuple[Angle, Angle] = (0.0, 0.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _automatic(cls, data: Any) -> Any:
+        return {**data, "power": None} if isinstance(data, dict) and data.get("power") == "auto" else data
 
 
 class PoseConfig(FileConfig):
-    """Offset of a part from the axis."""
+    """Offset of a part from its place: `x`, `y` off the axis, `z` along it, away from the light."""
 
     x: Length = 0.0
     y: Length = 0.0
+    z: Length = 0.0
+
+
+class TurnedConfig(PoseConfig):
+    """Offset, and `rotation` about the axis, from x towards y."""
+
+    rotation: Angle = 0.0
+
+
+class PanelPoseConfig(TurnedConfig):
+    """Offset, rotation, and `tilt` about y: the side of positive x goes away from the light."""
+
+    tilt: Angle = Field(default=0.0, gt=-math.pi / 4, lt=math.pi / 4)
 
 
 class PosesConfig(FileConfig):
     """``[poses]``: what is off; everything left out is aligned."""
 
-    panel: PoseConfig = PoseConfig()
-    camera: PoseConfig = PoseConfig()
+    lens1: PoseConfig = PoseConfig()
+    panel: PanelPoseConfig = PanelPoseConfig()
+    lens2: PoseConfig = PoseConfig()
+    camera: TurnedConfig = TurnedConfig()
+
+
+class FringesConfig(FileConfig):
+    """Fringes of a window: relative `amplitude` of the light reflected twice, `period`, `angle` from x, `phase`."""
+
+    amplitude: Number = Field(gt=0, lt=1)
+    period: Length = Field(gt=0)
+    angle: Angle = 0.0
+    phase: Angle = 0.0
+
+
+class DustConfig(FileConfig):
+    """Opaque disks at random places: how many, their radius, the seed of the places."""
+
+    count: Whole = Field(ge=1, le=10_000)
+    radius: Length = Field(gt=0)
+    seed: Whole = Field(default=0, ge=0)
+
+
+class NuisancesConfig(FileConfig):
+    """``[nuisances]``: fringes and dust on the display, the laser's relative power and its pointing, RMS a frame."""
+
+    fringes: FringesConfig | None = None
+    dust: DustConfig | None = None
+    power_drift: Number = Field(default=0.0, ge=0, lt=0.5)
+    pointing_jitter: Angle = Field(default=0.0, ge=0)
+    seed: Whole = Field(default=0, ge=0)
 
 
 class FourFConfig(FileConfig):
@@ -76,19 +194,40 @@ class FourFConfig(FileConfig):
     input: InputConfig
     lens1: LensConfig
     panel: PanelConfig = PanelConfig()
+    fold: FoldConfig = FoldConfig()
+    polarisation: PolarisationConfig = PolarisationConfig()
     lens2: LensConfig
     camera: CameraConfig = CameraConfig()
     readout: ReadoutConfig = ReadoutConfig()
+    reference: ReferenceConfig | None = None
     poses: PosesConfig = PosesConfig()
+    nuisances: NuisancesConfig = NuisancesConfig()
 
     def fault(self) -> str | None:
-        """A band of less than two panel pixels is no Fourier plane."""
-        if self.band >= 2:
-            return None
-        return (
-            f"one band of the input, wavelength * f1 / (input.pitch * panel.pitch), is {self.band:.3g} panel pixels; "
-            "it must be 2 at least: take a longer lens1.focal_length, or a finer input.pitch or panel.pitch"
-        )
+        """What cannot be together: a band of less than two panel pixels, a readout without its reference, ..."""
+        if self.band < 2:
+            return (
+                "one band of the input, wavelength * f1 / (input.pitch * panel.pitch), is "
+                f"{self.band:.3g} panel pixels; "
+                "it must be 2 at least: take a longer lens1.focal_length, or a finer input.pitch or panel.pitch"
+            )
+        kind = self.readout.kind
+        if kind in ("reference_pair", "four_step"):
+            if self.light.coherence == "incoherent":
+                return f"readout.kind = {kind!r} needs coherent light; light.coherence is 'incoherent': use 'split'"
+            if self.reference is None:
+                return f"readout.kind = {kind!r} needs a reference arm: add a table [reference], such as power = 'auto'"
+        if self.model == "fourier" and (self.lens1.aberrations or self.lens2.aberrations):
+            name = "lens1" if self.lens1.aberrations else "lens2"
+            return f"{name}.aberrations act in the plane of the lens, which the model 'fourier' has not: model = 'wave'"
+        if self.model == "wave" and self.light.coherence == "incoherent":
+            return "light.coherence = 'incoherent' is computed from the response of the model 'fourier': set that"
+        return None
+
+    @property
+    def tilt(self) -> float:
+        """Angle of the panel about y in rad: that of the fold, and the error of its pose."""
+        return self.poses.panel.tilt + (self.fold.angle if self.fold.kind == "tilt" else 0.0)
 
     @property
     def magnification(self) -> float:
@@ -113,7 +252,7 @@ class FourFConfig(FileConfig):
             whole = round(self.band)
             inside = whole if abs(self.band - whole) < 1e-6 else 2 * math.floor(self.band / 2) + 1
             shape = (min(shape[0], inside), min(shape[1], inside))
-        return Grid(shape, (pitch, pitch), (self.poses.panel.y, self.poses.panel.x))
+        return Grid(shape, (pitch, pitch * math.cos(self.tilt)), (self.poses.panel.y, self.poses.panel.x))
 
     @property
     def image_grid(self) -> Grid:
