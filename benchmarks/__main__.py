@@ -15,6 +15,7 @@ from benchmarks import (
     gradient,
     lens,
     memory,
+    passes,
     planes,
     propagation,
     results,
@@ -22,7 +23,7 @@ from benchmarks import (
 from benchmarks.goals import GOALS, judge
 from benchmarks.harness import Row, Run
 
-MODULES = (propagation, batch, planes, fourf, gradient, gerchberg_saxton, memory, busy, lens, compiled)
+MODULES = (propagation, batch, planes, fourf, passes, gradient, gerchberg_saxton, memory, busy, lens, compiled)
 QUESTIONS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

@@ -36,6 +36,7 @@ GOALS = (
     Goal("32 planes, N = 1024, in A a plane", "planes", "32 planes, N = 1024", 0.7, 0.45),
     Goal("4f, N = 1024, in A", "fourf", "N = 1024", 1.15, 1.0),
     Goal("4f, 32 of 256 x 256, in A", "fourf", "32 of 256 x 256", 1.7, 1.2),
+    Goal("500 images through 2 masks, in their transforms", "passes", "500 images of 500 x 500, 2 masks", 1.25),
     Goal("forward and backward, N = 1024, in A", "gradient", "N = 1024", 3, 2),
     Goal("Gerchberg-Saxton iteration, N = 1024, in A", "gerchberg_saxton", "N = 1024", 1.8, 1.4),
     Goal("slmsuite over fouroptics, one iteration", "gerchberg_saxton", "N = 1024", 4, None, "slmsuite GS"),

@@ -1,4 +1,4 @@
-"""The command line: ``fouroptics new | check | simulate | plot | masks ...``.
+"""The command line: ``fouroptics new | check | schedule | cost | schema | table | simulate | plot | masks ...``.
 
 What is heavy is imported by the command that needs it. An error is one message on stderr and the exit code 1, a wrong
 call 2. Each file is written whole or not at all.
@@ -60,7 +60,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
 
-Plane = StrEnum("Plane", ["yz"])
+Images = Annotated[int, typer.Option(min=1, help="Images on the display.")]
+Count = Annotated[int, typer.Option("--masks", min=1, help="Masks on the panel.")]
+
+Plane = StrEnum("Plane", ["yz", "xz"])
+Unit = StrEnum("Unit", {"rad": "rad", "pi": "pi", "two_pi": "2pi"})
+Order = StrEnum("Order", {"kernel_major": "kernel-major", "image_major": "image-major"})
 Layout = StrEnum("Layout", ["tiled", "sequential"])  # functions of masks/layout.py
 Encoding = StrEnum("Encoding", ["phase_only", "arrizon"])  # functions of masks/encoding.py
 
@@ -125,17 +130,62 @@ def new(path: BenchFile, force: Force = False) -> None:
 
 @app.command()
 def check(bench_file: BenchFile, as_json: Json = False) -> None:
-    """Compare what the bench has with what it needs; exit code 1 if a row is not ok."""
+    """Compare what the bench has with what it needs; exit code 1 if something cannot work."""
     from fouroptics.bench.check import check
     from fouroptics.bench.settings import FourFConfig
 
-    rows = check(FourFConfig.from_toml(bench_file))
+    report = check(FourFConfig.from_toml(bench_file))
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        typer.echo(json.dumps(report.to_json(), indent=2))
     else:
-        cells = ((r.quantity, r.have, r.need, "ok" if r.ok else "no", "" if r.ok else r.remedy) for r in rows)
+        cells = ((r.quantity, r.have, r.need, r.verdict, "" if r.verdict == "ok" else r.remedy) for r in report)
         _table(("quantity", "have", "need", "verdict", "remedy"), cells)
-    raise typer.Exit(int(not all(row.ok for row in rows)))
+    raise typer.Exit(int(not report.ok))
+
+
+@app.command()
+def schedule(bench_file: BenchFile, images: Images = 1, masks: Count = 1, order: Order = Order.kernel_major) -> None:
+    """Count frames and seconds of a run: upload, settling, exposure, read-out."""
+    from fouroptics.bench.schedule import schedule
+    from fouroptics.bench.settings import FourFConfig
+
+    typer.echo(str(schedule(FourFConfig.from_toml(bench_file), images, masks, order=order.value)))
+
+
+@app.command()
+def cost(bench_file: BenchFile, images: Images = 1, masks: Count = 1) -> None:
+    """Count transforms, time and memory of a simulation before it runs."""
+    from fouroptics.bench.cost import cost
+    from fouroptics.bench.settings import FourFConfig
+
+    typer.echo(str(cost(FourFConfig.from_toml(bench_file), images, masks)))
+
+
+@app.command()
+def schema(output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None) -> None:
+    """Write the JSON schema of the bench file, by which an editor completes and checks its keys."""
+    from fouroptics.bench.settings import FourFConfig
+
+    text = json.dumps(FourFConfig.file_schema(), indent=2, ensure_ascii=False) + "\n"
+    typer.echo(text, nl=False) if output is None else _write(_in_folder(output), text.encode())
+
+
+@app.command()
+def table(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .lut, CSV, BMP or slmsuite .h5 file.")],
+    panel: Annotated[str | None, typer.Option(metavar="PRESET", help="The panel it is for.")] = None,
+    unit: Annotated[Unit | None, typer.Option(help="Of the phase, where the file does not say it.")] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="The picture holds 255 - value.")] = False,
+) -> None:
+    """Read a vendor's table or correction, check it and say what it would change; nothing is applied."""
+    from fouroptics.devices import table_report, tables
+    from fouroptics.devices.panel import SLMConfig
+
+    known: Any = unit and unit.value
+    file = tables.read(path, known, invert=invert)
+    _table(("quantity", "before", "after"), table_report.report(file, SLMConfig.preset(panel) if panel else None))
+    for finding in file.findings:
+        typer.echo(f"finding: {finding}")
 
 
 # ---- the bench at work -----------------------------------------------------------------------------------------------
@@ -200,8 +250,12 @@ def plot(
 
     bench, masks = _load(bench_file, masks_file)
     shape, output = bench.input_grid.shape, _picture(output)
+    axis: Any = section.value
     light = torch.ones(shape) if image is None else frames.read_image(image, shape, typer.echo)
-    _write(output, frames.sheet(1, lambda _, ax: frames.section(bench, masks, light, ax, planes), (7.5, 3.0)))
+    _write(
+        output,
+        frames.sheet(1, lambda _, ax: frames.section(bench, masks, light, ax, planes, axis), (7.5, 3.0)),
+    )
     if masks is not None and len(masks) > 1:
         typer.echo(f"drawn with mask 0 of {len(masks)}")
 

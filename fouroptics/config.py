@@ -9,7 +9,7 @@ import math
 import tomllib
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
@@ -51,7 +51,7 @@ def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer, WithJsonSche
     return BeforeValidator(read), PlainSerializer(lambda value: units.exact(value, kind), when_used="json"), schema
 
 
-def _beside(value: Any, info: ValidationInfo) -> Any:
+def beside(value: Any, info: ValidationInfo) -> Any:
     """A path in a file counts from the folder of the file."""
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError(f"{value!r} is not the path of a file")
@@ -67,7 +67,7 @@ Time = Annotated[float, *_quantity("time")]
 Angle = Annotated[float, *_quantity("angle")]
 Frequency = Annotated[float, *_quantity("frequency")]
 Temperature = Annotated[float, *_quantity("temperature")]
-DataFile = Annotated[Path, BeforeValidator(_beside), PlainSerializer(str, when_used="json")]
+DataFile = Annotated[Path, BeforeValidator(beside), PlainSerializer(str, when_used="json")]
 Number = Annotated[float, Field(strict=True)]  # no string, no true or false
 Whole = Annotated[int, Field(strict=True)]
 Size = Annotated[int, Field(strict=True, ge=1, le=100_000)]
@@ -113,6 +113,7 @@ class FileConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    file_title: ClassVar[str] = "fouroptics file"
 
     @model_validator(mode="wrap")
     @classmethod
@@ -122,7 +123,7 @@ class FileConfig(BaseModel):
         try:
             config = handler(data)
             if fault := config.fault():
-                raise ConfigError(fault)
+                raise ValueError(fault) if depth else ConfigError(fault)  # the outermost model adds the path
             return config
         except ValidationError as error:
             if depth:  # the outermost model knows the whole path
@@ -156,6 +157,11 @@ class FileConfig(BaseModel):
         except ConfigError as error:
             raise ConfigError(f"{path}:\n{error}") from None
 
+    @classmethod
+    def file_schema(cls) -> dict[str, Any]:
+        """JSON schema of the file (draft 2020-12): quantities are texts with their unit."""
+        return _only_known({**cls.model_json_schema(mode="validation"), "title": cls.file_title})
+
     def to_toml(self) -> str:
         """Write the configuration as TOML text that `from_toml` reads back to an equal one."""
         data = self.model_dump(mode="json", exclude_none=True)
@@ -170,3 +176,15 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)  # strings, numbers, booleans and lists are the same in TOML
+
+
+def _only_known(schema: Any) -> Any:
+    """Drop the limits of numbers from texts, and defaults in SI units: they are not in the terms of the file."""
+    if isinstance(schema, list):
+        return [_only_known(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dropped = {"gt", "ge", "lt", "le"} | (
+        {"default"} if schema.get("type") == "string" and "pattern" in schema else set()
+    )
+    return {key: _only_known(value) for key, value in schema.items() if key not in dropped}

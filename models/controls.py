@@ -93,8 +93,9 @@ def controls(config: StudentConfig) -> dict[str, Callable[[], nn.Module]]:
     -------
     dict
         "plain lens": no mask, one camera picture at full resolution, as many camera pixels as the student has after its
-        averages, hence the same head. "random kernels": the student with kernels that are not learned. "head only": the
-        averaged image, no optics. "digital": a strided convolutional net.
+        averages, hence the same head; of images coded as phases it shows nothing to the readout "intensity". "random
+        kernels": the student with kernels that are not learned. "head only": the averaged image, no optics. "digital":
+        a strided convolutional net.
 
     Examples
     --------

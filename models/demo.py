@@ -35,7 +35,7 @@ from models.evaluate import (
     undiffracted_phase_changes,
     wave_difference,
 )
-from models.optical import Instrument
+from models.optical import Instrument, for_bench
 from models.runs import commit, save_run
 from models.student import Student
 from models.train import RecipeConfig, Trained, build, fit, logits, progress_bar, train
@@ -146,6 +146,7 @@ def run(seed: int, output: Path) -> None:
         (output / name).unlink(missing_ok=True)
     write_whole(output / "bench.toml", settings.EXAMPLE.encode())
     bench = FourF.from_toml(output / "bench.toml")
+    recipe = recipe.model_copy(update={"student": for_bench(recipe.student, bench.config)})
     with progress_bar() as progress:
         trained = train(recipe, dataset, seed=seed, progress=progress)
     others = train_controls(recipe, dataset, seed)

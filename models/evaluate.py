@@ -28,7 +28,7 @@ from fouroptics.masks.maskset import KernelTable, MaskSet
 from models.data import Split, fashion_subset
 from models.optical import Instrument, calibrate, check_pairing, ideal_amplitude, predict, response, with_panel
 from models.runs import load_student
-from models.student import Student
+from models.student import Student, convolve
 from models.train import logits
 
 CALIBRATION_IMAGES = 600
@@ -104,6 +104,11 @@ def calibration(path: Path, bench: FourF, masks: MaskSet, student: Student, trai
     if not path.exists():
         generator = torch.Generator().manual_seed(seed)
         fourier = FourF(bench.config.model_copy(update={"model": "fourier"}))
+        if not fourier.is_shift_invariant:
+            raise FourOpticsError(
+                f"{path} is missing, and {CALIBRATION_IMAGES} images through a bench that is not shift-invariant take "
+                "hours: evaluate the run on the aligned bench first, which writes it"
+            )
         images = train.images[:CALIBRATION_IMAGES]
         calibrate(fourier, response(fourier, masks), student, images, generator).save(path)
     return Instrument.load(path, bench)
@@ -137,9 +142,9 @@ def collapsed(student: Student, images: Tensor) -> tuple[Tensor, float]:
     kernels, few = student.collapse(), images[:64].double()
     pad = kernels.shape[-1] // 2
     stack = copy.deepcopy(student).double().run_stack(few)
-    merged = torch.nn.functional.conv2d(few[:, None], kernels, padding=(pad, pad))
+    merged = convolve(student.encode(few)[:, None], kernels, pad)
     difference = float((stack - merged).abs().max() / stack.abs().max())
-    parts = [torch.nn.functional.conv2d(p[:, None], kernels.float(), padding=(pad, pad)) for p in images.split(200)]
+    parts = [convolve(student.encode(part)[:, None], kernels.float(), pad) for part in images.split(200)]
     return torch.cat([student.classify(student.detect(part)) for part in parts]).argmax(1), difference
 
 
@@ -213,7 +218,7 @@ def main(
     ],
     bench_file: Annotated[Path, typer.Argument(metavar="BENCH", help="The bench file.")],
     output: Annotated[Path | None, typer.Option("-o", help="The table; RUN/evaluation.csv if left out.")] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="Only the first images; needed for model = wave.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first; needed if not shift-invariant.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the camera noise.")] = 0,
 ) -> None:
     """Evaluate a run's student on a bench, from its mask file and its stored calibration, on the test images."""
@@ -229,16 +234,17 @@ def main(
         digital = Rung(
             "student distilled", readout_name(student.config.readout), logits(student, test.images).argmax(1)
         )
-        if bench.config.model == "fourier":
+        if bench.is_shift_invariant:
             rungs = optical_rungs(student, masks, instrument, dataset.train, test, seed)
         elif images is None:
             raise FourOpticsError(
-                "model = 'wave' takes seconds an image: say how many with --images, such as --images 4"
+                "a bench that is not shift-invariant takes seconds to minutes an image: say how many with --images, "
+                "such as --images 4"
             )
         else:
             noise = torch.Generator().manual_seed(seed)
             seen = predict(student, response(bench, masks), instrument, test.images, noise, batch=4)
-            rungs = [Rung("wave model, camera noise", digital.readout, seen.argmax(1))]
+            rungs = [Rung(f"{bench.config.model} model, camera noise", digital.readout, seen.argmax(1))]
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
     table = rows([digital, *rungs], test.labels, digital.name)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -20,41 +20,17 @@ from torch import Tensor
 from fouroptics.bench import readout
 from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import FourF
-from fouroptics.errors import FourOpticsError, GeometryError
+from fouroptics.bench.response import correlate
+from fouroptics.bench.settings import FourFConfig
+from fouroptics.errors import FourOpticsError
 from fouroptics.light.grid import Grid
 from fouroptics.masks.compiler import placed, responses, transfer, warn_if_foreign
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
-from fouroptics.waves.transforms import fast_length, fft2, ifft2
-from models.student import Student
+from fouroptics.units import show
+from models.student import Readout, Student, StudentConfig
 
-
-def correlate(images: Tensor, kernels: Tensor) -> Tensor:
-    """Correlate images with kernels of all displacements: ``out[m] = sum_D kernel[D] image[m + D]``, by FFT.
-
-    Parameters
-    ----------
-    images : Tensor
-        (B, ny, nx), real or complex.
-    kernels : Tensor
-        (K, 2 ny - 1, 2 nx - 1) complex, displacement 0 at the centre.
-
-    Returns
-    -------
-    Tensor
-        (B, K, ny, nx), complex.
-    """
-    (ny, nx), dtype = images.shape[-2:], kernels.dtype
-    if kernels.shape[-2:] != (2 * ny - 1, 2 * nx - 1):
-        raise GeometryError(
-            f"kernels {tuple(kernels.shape)} for images {tuple(images.shape)}: need (K, {2 * ny - 1}, {2 * nx - 1})"
-        )
-    shape = fast_length(2 * ny - 1), fast_length(2 * nx - 1)  # differences of 1 - n .. n - 1 stay distinct
-    taps = torch.zeros(len(kernels), *shape, dtype=dtype, device=kernels.device)
-    taps[:, : 2 * ny - 1, : 2 * nx - 1] = kernels.flip((-2, -1))
-    taps = taps.roll((1 - ny, 1 - nx), (-2, -1))
-    spectrum = fft2(images.to(dtype), shape)[:, None] * (fft2(taps) / (shape[0] * shape[1]))
-    return ifft2(spectrum)[..., :ny, :nx]
+DISPLAY = ("coding", "gamma", "contrast")  #: keys of ``[input]`` that a student learns with
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +75,8 @@ Optics = Response | WholeBench
 def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64) -> Optics:
     """What a bench with its masks does to images, one channel for each output of the kernel table, in their order.
 
-    The exact reduction in the Fourier model; the whole bench, thousands of times slower, in the wave model.
+    The exact reduction of a shift-invariant bench; the whole bench, thousands of times slower, of any other, such as
+    the wave model.
 
     Warns
     -----
@@ -107,11 +84,23 @@ def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64)
         If the masks were compiled for another wavelength, focal length or input.
     """
     warn_if_foreign(masks, bench)
-    if bench.config.model != "fourier":
+    if not bench.is_shift_invariant:
         return WholeBench(bench, masks)
     plan = placed(masks)
     kernels = responses(masks, plan.mask, plan.tiles, bench)
     return Response(bench, kernels[masks.kernels.out_channel.argsort()].to(dtype))
+
+
+def for_bench(student: StudentConfig, bench: FourFConfig) -> StudentConfig:
+    """Return the student that learns with the readout, coding, gamma and contrast of a bench.
+
+    Raises
+    ------
+    ConfigError
+        If no student learns with that readout.
+    """
+    here = {"readout": bench.readout.kind} | {key: getattr(bench.input, key) for key in DISPLAY}
+    return StudentConfig.model_validate(student.model_dump() | here)
 
 
 def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
@@ -120,7 +109,8 @@ def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
     Raises
     ------
     FourOpticsError
-        If the kernels of the masks are not the student's, or readout or coding is not what it was trained with.
+        If the kernels of the masks are not the student's, or the readout, coding, gamma or contrast is not what it
+        was trained with.
     """
     config, table, wanted = bench.config, masks.kernels, student.collapse()[:, 0].numpy()
     kernels = table.weight[table.out_channel.argsort()]
@@ -128,14 +118,15 @@ def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
         raise FourOpticsError(
             f"the masks hold {len(table)} kernels that are not the student's {len(wanted)}: take the masks of its run"
         )
-    if config.readout.kind != student.config.readout:
-        raise FourOpticsError(
-            f"readout.kind = {config.readout.kind!r}, the student learned with {student.config.readout!r}: change one"
-        )
-    if config.input.coding != "amplitude":
-        raise FourOpticsError(
-            f"input.coding = {config.input.coding!r}, the student was trained for 'amplitude': change one"
-        )
+    pairs = {"readout.kind": (config.readout.kind, student.config.readout)}
+    pairs |= {f"input.{key}": (getattr(config.input, key), getattr(student.config, key)) for key in DISPLAY}
+    for key, values in pairs.items():
+        here, learned = ("left out" if value is None else f"= {value!r}" for value in values)
+        if here != learned:
+            raise FourOpticsError(
+                f"{key} {here}, the student learned with {key} {learned}: change the bench file, or train a student "
+                "for this bench"
+            )
 
 
 def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor]:
@@ -146,12 +137,14 @@ def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor
     Returns
     -------
     callable
-        Images (B, y, x) to real amplitudes (B, K, y, x).
+        Images (B, y, x) to amplitudes (B, K, y, x): complex for the coding "phase", else real.
     """
     exact = transfer(student.collapse()[:, 0], bench)
     scale = exact.abs().amax((-2, -1))
     optics = Response(bench, bench.kernel(exact / scale[:, None, None])[:, 0].to(torch.complex64))
-    unit = -bench.config.magnification * scale.float() / illumination(bench.config).mean().float()
+    unit = -bench.config.magnification * scale.float() / illumination(bench.config).abs().mean().float()
+    if bench.config.input.coding == "phase":
+        return lambda images: optics(images) * unit[:, None, None]
     return lambda images: optics(images).real * unit[:, None, None]
 
 
@@ -177,26 +170,54 @@ class Instrument:
         Amplitude of the reference wave in sqrt(W)/m, for the pair.
     gain, offset : Tensor
         (K) student's units for the readout's numbers.
+
+    Raises
+    ------
+    FourOpticsError
+        If the bench is read in a way, or has light, that no student learns with.
     """
 
     bench: FourF
-    kind: Literal["intensity", "reference_pair"]
+    kind: Readout
     exposure: float
     reference: float
     gain: Tensor
     offset: Tensor
 
+    def __post_init__(self) -> None:
+        light, kind, reference = self.bench.config.light, self.bench.config.readout.kind, self.bench.config.reference
+        if kind not in get_args(Readout):
+            known = " or ".join(repr(name) for name in get_args(Readout))
+            raise FourOpticsError(f"readout.kind = {kind!r}: students learn with {known}; take one of these")
+        if light.coherence == "incoherent" or light.spectrum:
+            key = "coherence = 'incoherent'" if light.coherence == "incoherent" else "spectrum"
+            raise FourOpticsError(f"light.{key}: students learn with coherent light of one wavelength; leave it out")
+        if kind == "reference_pair" and reference and any(reference.tilt):
+            tilt = " and ".join(show(angle, "angle") for angle in reference.tilt)
+            raise FourOpticsError(
+                f"reference.tilt = {tilt}: students learn with a reference along the axis; leave it out"
+            )
+
     def numbers(self, field: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Numbers (B, K, y, x) in DN for fields; a generator makes the camera noisy, None gives its mean."""
+        """Numbers (B, K, y, x) in DN for fields; a generator makes camera and reference noisy, None gives the mean.
+
+        Between the two frames of an image, which hold all its kernels, the reference drifts by one random phase.
+        """
         if self.kind == "intensity":
             return self._expose(readout.intensity(field), generator)
-        plus, minus = (self._expose(frame, generator) for frame in readout.reference_pair(field, self.reference))
-        return readout.from_reference_pair(plus, minus, 1.0)
+        plus, minus = readout.reference_pair(field, self.reference)
+        reference = self.bench.config.reference
+        if generator is not None and reference and reference.phase_drift:
+            turn = torch.randn(len(field), 1, 1, 1, generator=generator, dtype=plus.dtype) * reference.phase_drift
+            _, minus = readout.reference_pair(field, self.reference * torch.polar(torch.ones_like(turn), turn))
+        return readout.from_reference_pair(self._expose(plus, generator), self._expose(minus, generator), 1.0)
 
     def _expose(self, intensity: Tensor, generator: torch.Generator | None) -> Tensor:
         camera = self.bench.camera
         photons = camera.photons_for(intensity, self.bench.wavelength, self.exposure)
-        return camera.expected(photons) if generator is None else camera(photons, generator)
+        if generator is None:
+            return camera.expected(photons, self.exposure)
+        return camera(photons, generator, self.exposure)
 
     def __call__(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Detected values in the student's units (B, K, y, x)."""
@@ -210,7 +231,7 @@ class Instrument:
 
     @classmethod
     def load(cls, path: Path, bench: FourF) -> "Instrument":
-        """Read what `save` wrote, for a bench with the same readout."""
+        """Read what `save` wrote, for a bench with the same readout; a reference that the bench file gives counts."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             numbers = torch.tensor(data["gain"]), torch.tensor(data["offset"])
@@ -221,7 +242,7 @@ class Instrument:
             raise FourOpticsError(
                 f"{path} is for readout {kind!r}, the bench has {bench.config.readout.kind!r}: change one"
             )
-        return cls(bench, kind, exposure, reference, *numbers)
+        return cls(bench, kind, exposure, bench.reference or reference, *numbers)
 
 
 def calibrate(
@@ -253,10 +274,15 @@ def calibrate(
     -------
     Instrument
         Ready for any image.
+
+    Raises
+    ------
+    FourOpticsError
+        As `Instrument`.
     """
-    field, kind = optics(images), bench.config.readout.kind
+    field, kind = optics(images), cast(Readout, bench.config.readout.kind)
     intensity = readout.intensity(field)
-    reference = float(intensity.max().sqrt()) if kind == "reference_pair" else 0.0
+    reference = (bench.reference or float(intensity.max().sqrt())) if kind == "reference_pair" else 0.0
     seen = intensity if kind == "intensity" else intensity + reference**2
     exposure = exposure or bench.config.camera.exposure or bench.camera.exposure_for(seen, bench.wavelength)
     one = torch.ones(field.shape[1])

@@ -14,11 +14,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fouroptics.config import FileConfig
+from fouroptics.bench import readout
+from fouroptics.bench.display import coded
+from fouroptics.bench.settings import InputConfig
+from fouroptics.config import FileConfig, Number
 from fouroptics.errors import FourOpticsError
+from fouroptics.light.sources import Coding
 from models.macs import count_macs
 
 Count = Annotated[int, Field(ge=1)]
+Readout = Literal["intensity", "reference_pair"]
 
 
 class StudentConfig(FileConfig):
@@ -35,7 +40,11 @@ class StudentConfig(FileConfig):
     depth : int
         Convolutions in the stack; the merged kernels are 2 depth + 1 pixels wide.
     readout : {"intensity", "reference_pair"}
-        What the camera tells of the amplitude u: u^2, or u with its sign.
+        What the camera tells of the amplitude u: |u|^2, or the real part of u with its sign.
+    coding : {"amplitude", "intensity", "phase", "binary"}
+        What a grey value g in [0, 1] is to the light: g, sqrt(g), exp(i pi g), or 1 from g = 1/2 on.
+    gamma, contrast : float
+        Of the display, as in the bench file: it shows g**gamma, and its dark pixels pass 1/contrast of the light.
     pool : int
         Camera pixels that are averaged, in both directions.
     hidden : int
@@ -48,7 +57,10 @@ class StudentConfig(FileConfig):
     outputs: Count = 16
     width: Count = 16
     depth: Count = 4
-    readout: Literal["intensity", "reference_pair"] = "intensity"
+    readout: Readout = "intensity"
+    coding: Coding = "amplitude"
+    gamma: Number = Field(default=1.0, gt=0, le=10)
+    contrast: Number | None = Field(default=None, gt=1)
     pool: Count = 4
     hidden: Count = 64
     size: Count = 28
@@ -58,6 +70,12 @@ class StudentConfig(FileConfig):
     def kernel_size(self) -> int:
         """Width of the merged kernels in pixels."""
         return 2 * self.depth + 1
+
+    @property
+    def display(self) -> InputConfig:
+        """The display of the images; its pitch does not matter here."""
+        shape = (self.size, self.size)
+        return InputConfig(shape=shape, pitch=1.0, coding=self.coding, gamma=self.gamma, contrast=self.contrast)
 
 
 class Student(nn.Module):
@@ -107,6 +125,16 @@ class Student(nn.Module):
             return self.get_buffer("fixed").double()
         return merge([weights.detach().double() for weights in self.stack])
 
+    def encode(self, images: Tensor) -> Tensor:
+        """Light (B, size, size) behind the display, of a beam of amplitude 1; complex for the coding "phase".
+
+        A plain display of amplitudes passes any numbers, so that the optics can be shown to be linear; the others want
+        grey values in [0, 1].
+        """
+        c = self.config
+        plain = c.coding == "amplitude" and c.gamma == 1 and c.contrast is None
+        return images if plain else coded(c.display, images)
+
     def run_stack(self, images: Tensor) -> Tensor:
         """Compute the amplitude layer by layer: zero-padded once, then each convolution; for the proof that it merges.
 
@@ -118,29 +146,34 @@ class Student(nn.Module):
         Returns
         -------
         Tensor
-            Shape (B, outputs, size, size), of the type of `images`.
+            Shape (B, outputs, size, size), of the precision of `images`.
         """
         layers = list(self.stack) or [self.get_buffer("fixed")]
-        field = _padded(images, self.config.kernel_size)
+        field = _padded(self.encode(images), self.config.kernel_size)
         for weights in layers:
-            field = F.conv2d(field, weights.to(images.dtype))
+            field = convolve(field, weights.to(images.dtype))
         return field
 
     def amplitude(self, images: Tensor) -> Tensor:
-        """Compute the real amplitude (B, outputs, size, size) in the camera plane; linear in images (B, size, size)."""
+        """Compute the amplitude (B, outputs, size, size) in the camera plane of images (B, size, size).
+
+        Linear in the light that `encode` makes of them; complex for the coding "phase".
+        """
         kernels = self.kernels()
-        return F.conv2d(_padded(images, kernels.shape[-1]), kernels)
+        return convolve(_padded(self.encode(images), kernels.shape[-1]), kernels)
 
     def detect(self, amplitude: Tensor) -> Tensor:
-        """Detect what the camera tells: u^2 for the readout "intensity", u for "reference_pair"; any shape."""
-        return amplitude.square() if self.config.readout == "intensity" else amplitude
+        """Detect what the camera tells: |u|^2 for the readout "intensity", Re u for "reference_pair"; any shape."""
+        if self.config.readout == "reference_pair":
+            return amplitude.real
+        return readout.intensity(amplitude) if amplitude.is_complex() else amplitude.square()
 
     def classify(self, detected: Tensor) -> Tensor:
         """Logits (B, classes) of camera pictures (B, outputs, size, size): averaged, normalised, then the head."""
         return self.head(self.normalise(self.pool(detected)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, size, size), grey values 0 to 1 as amplitudes."""
+        """Logits (B, classes) of images (B, size, size), grey values 0 to 1."""
         return self.classify(self.detect(self.amplitude(images)))
 
     def electronic_macs(self) -> int:
@@ -152,6 +185,13 @@ class Student(nn.Module):
         pooled = self.config.size // self.config.pool
         weight = self.head[1].get_parameter("weight")
         return count_macs(self.head, weight.new_zeros(1, self.config.outputs, pooled, pooled))
+
+
+def convolve(light: Tensor, kernels: Tensor, padding: int = 0) -> Tensor:
+    """Cross-correlate light (B, C, y, x), real or complex, with real kernels (K, C, k, k)."""
+    if light.is_complex():
+        return torch.complex(*(F.conv2d(part, kernels, padding=padding) for part in (light.real, light.imag)))
+    return F.conv2d(light, kernels, padding=padding)
 
 
 def merge(stack: list[Tensor]) -> Tensor:
@@ -189,7 +229,7 @@ def _fixed_kernels(config: StudentConfig) -> Tensor:
     return kernels
 
 
-def _padded(images: Tensor, size: int) -> Tensor:
-    """Images (B, y, x) -> (B, 1, y, x) with the zeros that make a valid convolution of `size` taps a 'same' one."""
+def _padded(light: Tensor, size: int) -> Tensor:
+    """Light (B, y, x) -> (B, 1, y, x) with the zeros that make a valid convolution of `size` taps a 'same' one."""
     before, after = size // 2, size - 1 - size // 2
-    return F.pad(images.unsqueeze(1), (before, after, before, after))
+    return F.pad(light.unsqueeze(1), (before, after, before, after))

@@ -13,7 +13,18 @@ FOLDERS = ("fouroptics", "models", "validation", "benchmarks")
 ORDER = ["ground", "light", "waves", "devices", "bench", "masks", "show", "cli", "fouroptics", "models", "validation"]
 LEVEL = {room: i for i, room in enumerate(ORDER)} | {"benchmarks": ORDER.index("validation"), "tests": len(ORDER)}
 ALIAS = {"units": "ground", "errors": "ground", "config": "ground", "__main__": "cli"}
-NO_TORCH = ["units", "errors", "config", "light.grid", "devices.panel", "masks.maskset", "masks.bundle", "cli"]
+NO_TORCH = [
+    "units",
+    "errors",
+    "config",
+    "light.grid",
+    "devices.panel",
+    "devices.sensor",
+    "devices.table_report",
+    "masks.maskset",
+    "masks.bundle",
+    "cli",
+]
 NO_TORCH += ["masks.export"] if (ROOT / "fouroptics/masks/export.py").exists() else []
 
 

@@ -84,3 +84,40 @@ def test_section_follows_the_beam_to_its_focus():
     assert total.intensity.sum() * 0.5 * um == pytest.approx(1.0, rel=1e-3)  # power, by linear interpolation
     side = bench.section(BEAM, [0.0], np.array([0.0]), x=lambda z: 0.2 * mm)
     assert side.intensity[0, 0] == pytest.approx(axis[0] * math.exp(-2), rel=1e-9)
+
+
+def test_a_section_lies_on_its_side():
+    """The x-z picture of a bench is the y-z picture of the bench turned by a quarter."""
+    heights = np.linspace(-0.4 * mm, 0.4 * mm, 41)
+    planes = [0.0, F / 2, F]
+    square = fo.gaussian_beam(fo.Grid((128, 128), 10 * um), 633 * nm, waist=0.2 * mm, dtype=torch.complex128)
+    up = fo.Bench([fo.Lens(F, center=(0.1 * mm, 0.0)), fo.FreeSpace(F)]).section(square, planes, heights, x=0.05 * mm)
+    aside = fo.Bench([fo.Lens(F, center=(0.0, 0.1 * mm)), fo.FreeSpace(F)]).section(
+        square, planes, heights, x=0.05 * mm, axis="xz"
+    )
+    assert (up.axis, aside.axis) == ("yz", "xz")
+    np.testing.assert_allclose(aside.intensity, up.intensity, rtol=1e-9, atol=1e-9 * up.intensity.max())
+    assert abs(heights[up.intensity[:, 2].argmax()] - 0.1 * mm) < 21 * um  # the focus is on the axis of the lens
+    both = [fo.Bench([fo.Lens(F)]).section(BEAM, [0.0], heights, x=None, axis=axis) for axis in ("yz", "xz")]
+    for each in both:
+        assert np.trapezoid(each.intensity[:, 0], heights) == pytest.approx(math.erf(2**0.5 * 2), rel=1e-3)
+    with pytest.raises(fo.GeometryError, match="axis = 'xy'"):
+        fo.Bench([fo.Lens(F)]).section(BEAM, [0.0], axis="xy")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_learned_distance_is_a_place_too():
+    distance = torch.nn.Parameter(torch.tensor(F, dtype=torch.float64))
+    bench = fo.Bench([fo.FreeSpace(distance), fo.Lens(F), fo.FreeSpace(F)])
+    assert bench.length == pytest.approx(2 * F)
+    torch.testing.assert_close(bench.at(F / 2, BEAM).data, relay().at(F / 2, BEAM).data)
+    bench(BEAM).intensity[60:68, 56:64].sum().backward()
+    assert distance.grad is not None
+    assert float(distance.grad.abs()) > 0
+
+
+def test_a_bench_compiles_whole():
+    """No graph break where all settings are plain numbers; the same operations, so the same to rounding."""
+    small = fo.gaussian_beam(fo.Grid((24, 20), 10 * um), 633 * nm, waist=60 * um, dtype=torch.complex128)
+    bench = fo.Bench([fo.FreeSpace(1 * mm), fo.Lens(F, 0.1 * mm), fo.Aperture(0.1 * mm), fo.FreeSpace(2 * mm)])
+    compiled = torch.compile(bench, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(small).data, bench(small).data)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from test_maskset import mask_set
 
-from fouroptics.devices.panel import SLMConfig, levels, realised
+from fouroptics.devices.panel import SLMConfig, levels, mask_levels, realised, response
 from fouroptics.errors import BundleError
 from fouroptics.masks import bundle, schema
 
@@ -142,7 +142,79 @@ def _bare(node: Any) -> bool:
 
 
 def test_every_panel_field_is_kept() -> None:
-    assert {*schema.PANEL, "shape"} == set(SLMConfig.model_fields)
+    of_the_bench = {"stroke_map", "flatness"}
+    assert {*schema.PANEL, "shape", "orientation"} | of_the_bench == set(SLMConfig.model_fields)
+
+
+RISING = tuple(float(x) for x in np.linspace(0.1, 5.5, 256) + 0.3 * np.sin(np.linspace(0, 3, 256)))
+PANELS: dict[str, dict[str, Any]] = {
+    "table": {"table": RISING, "table_source": "measured.csv", "stroke_wavelength": 633e-9},
+    "falling table": {"table": RISING[::-1], "grey": "direct"},
+    "short stroke": {"stroke": 4.0, "stroke_wavelength": 800e-9},
+    "long stroke": {"stroke": 4 * np.pi},
+    "turned": {"orientation": {"fliplr": True, "rot90": 3}},
+    "faults": {"dead_pixels": ((0, 1, 255), (47, 63, 0)), "crosstalk": 0.2, "flicker": 0.1},
+    "times": {"rise_time": 0.01, "fall_time": 0.02, "upload_time": 0.15, "refresh_rate": 60.0},
+    "amplitude": {"modulation": "amplitude", "bits": 4},
+    "coupled": {"modulation": "coupled", "stroke": 3.0, "amplitudes": tuple(np.linspace(0.5, 1, 256).tolist())},
+    "mirrors": {"modulation": "binary", "bits": 1},
+}
+
+
+@pytest.mark.parametrize("slm", PANELS.values(), ids=PANELS)
+def test_round_trip_of_a_panel(tmp_path: Path, slm: dict[str, Any]) -> None:
+    """What the panel is comes back, and the levels are checked through its table."""
+    masks = mask_set(slm=slm)
+    bundle.save(tmp_path / "a.h5", masks)
+    assert bundle.verify(tmp_path / "a.h5") == []
+    assert bundle.load(tmp_path / "a.h5") == masks
+    with opened(tmp_path / "a.h5") as file:
+        gamma = file["entry/slm/lut/gamma"][:]
+    shown = np.exp(1j * response(masks.slm).phase)
+    sign = -1 if masks.slm.grey == "slmsuite" else 1
+    np.testing.assert_allclose(np.exp(2j * np.pi * sign * gamma), shown, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["table", "falling table", "short stroke", "long stroke"])
+def test_levels_of_a_table_stand_for_a_phase(tmp_path: Path, name: str) -> None:
+    masks = mask_set(slm=PANELS[name])
+    bundle.save(tmp_path / "a.h5", masks, keep_phase=False)
+    back = bundle.load(tmp_path / "a.h5")
+    assert np.array_equal(back.gray, masks.gray)
+    assert np.array_equal(mask_levels(back.slm, back.phase), masks.gray)
+
+
+def test_a_level_that_the_table_does_not_give_is_found(tmp_path: Path) -> None:
+    masks = mask_set(slm=PANELS["table"])
+    bundle.save(tmp_path / "a.h5", masks)
+    with opened(tmp_path / "a.h5", "r+") as file:
+        swap_in(file, "entry/slm/lut/phase", RISING[::-1])
+        swap_in(file, "entry/slm/lut/gamma", np.array(RISING[::-1]) / (2 * np.pi))
+    reseal(tmp_path / "a.h5")
+    assert codes(tmp_path / "a.h5") == {"F-LEVELS"}
+
+
+def test_no_phase_of_mirrors(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="modulation = 'binary' stand for no phase"):
+        bundle.save(tmp_path / "a.h5", mask_set(slm=PANELS["mirrors"]), keep_phase=False)
+
+
+def test_maps_stay_with_the_bench(tmp_path: Path) -> None:
+    np.save(tmp_path / "flat.npy", np.zeros(mask_set().slm.shape))
+    with pytest.raises(BundleError, match="flatness belong to the bench"):
+        bundle.save(tmp_path / "a.h5", mask_set(slm={"flatness": tmp_path / "flat.npy"}))
+
+
+def test_files_of_version_1_0_are_read(path: Path) -> None:
+    """They say nothing of what 1.1 adds, which then is as it was: linear over one turn, without faults."""
+    with opened(path, "r+") as file:
+        for name in schema.OPTIONAL:
+            if name in file:
+                del file[name]
+        file.attrs["schema_version"] = np.bytes_("1.0.0")
+    reseal(path)
+    assert bundle.verify(path) == []
+    assert bundle.load(path) == mask_set()
 
 
 def test_unknown_unit_is_refused_before_writing(tmp_path: Path) -> None:
@@ -244,7 +316,7 @@ DEFECTS: list[tuple[str, Damage]] = [
     ("F-DERIVED", _change("entry/slm/lut/gamma", 7, 0.5)),
     ("F-DERIVED", _change("entry/masks/x", 0, 0.0)),
     ("F-DERIVED", _change("entry/masks/index", 0, 1)),
-    ("F-DERIVED", _put("entry/slm/orientation/fliplr", True)),
+    ("F-SLM", _put("entry/slm/orientation/rot90", np.int32(7))),
     ("F-DERIVED", _put("entry/slm/pitch_y", 9e-6)),
     ("F-LINK", _link("entry/masks/y", h5py.SoftLink("/entry/masks/x"))),
     ("F-LINK", _link("entry/masks/y", h5py.ExternalLink("other.h5", "/y"))),
@@ -350,7 +422,7 @@ def test_newer_minor_warns(path: Path) -> None:
         file["entry/new"].attrs["units"] = np.bytes_("1")
     reseal(path)
     assert [(finding.code, finding.severity) for finding in bundle.verify(path)] == [("F-VERSION", "warning")]
-    with pytest.warns(UserWarning, match=r"1\.9\.3 is newer than 1\.0\.0"):
+    with pytest.warns(UserWarning, match=r"1\.9\.3 is newer than 1\.1\.0"):
         masks = bundle.load(path)
     assert masks == mask_set()
 

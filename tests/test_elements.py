@@ -1,4 +1,4 @@
-"""Aberrations and apertures: signs, Strehl ratios, limits. The other elements are tested with the bench."""
+"""Aberrations: signs, Strehl ratios, limits; lenses, splitters, blocks. Benches, poses and gratings have files."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import fouroptics as fo
-from fouroptics.bench.elements import Aberration, Aperture, aberrate
+from fouroptics.bench.elements import Aberration, Aperture, BeamBlock, BeamSplitter, aberrate
 from fouroptics.light import zernike
 from fouroptics.light.sources import axes
 from fouroptics.units import mm, parse, um
@@ -157,3 +157,54 @@ def test_the_modules_are_their_functions():
     bench = fo.Bench([Aperture(2 * mm), Aberration({4: 1.0}, R), fo.FreeSpace(0.01)])
     assert list(bench.elements) == ["aperture1", "aberration1", "freespace1"]
     assert bench.length == 0.01
+
+
+def test_a_lens_has_its_focal_length_at_the_wavelength():
+    """A number, a learned one, or a function of the wavelength: here a diffractive lens, f ~ 1/lambda."""
+
+    def diffractive(wavelength: float) -> float:
+        return 2.0 * WAVELENGTH / wavelength
+
+    red = FLAT.replace(wavelength=1.2 * WAVELENGTH)
+    for given in (diffractive, 2.0 / 1.2, torch.nn.Parameter(torch.tensor(2.0 / 1.2, dtype=torch.float64))):
+        made = fo.Lens(given)
+        torch.testing.assert_close(made(red).data, fo.lens(red, 2.0 / 1.2).data, rtol=0, atol=1e-9)
+    assert len(list(made.parameters())) == 1
+    with pytest.raises(fo.GeometryError, match=r"focal_length = 0\.0"):
+        fo.Lens(lambda _: 0.0)(FLAT)
+
+
+def test_a_lens_with_aberrations_is_all_three_parts():
+    lens = fo.Lens(2.0, 1.6 * mm, (0.1 * mm, 0.0), {4: 0.3, 7: -0.2})
+    parts = fo.Bench([fo.Lens(2.0, None, (0.1 * mm, 0.0)), Aberration({4: 0.3, 7: -0.2}, 0.8 * mm, (0.1 * mm, 0.0))])
+    stop = Aperture(1.6 * mm, (0.1 * mm, 0.0))
+    torch.testing.assert_close(lens(FLAT).data, stop(parts(FLAT)).data, rtol=0, atol=1e-12)
+    with pytest.raises(fo.GeometryError, match="give its diameter"):
+        fo.Lens(2.0, aberrations=[0, 0.1])
+
+
+def test_a_block_is_what_an_aperture_is_not():
+    """Babinet: the two together are the light."""
+    both = BeamBlock(0.7 * mm, (0.1 * mm, 0.2 * mm))(FLAT).data + Aperture(0.7 * mm, (0.1 * mm, 0.2 * mm))(FLAT).data
+    torch.testing.assert_close(both, FLAT.data)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("phase", [0.0, 1.0, math.pi])
+def test_a_mach_zehnder_loses_nothing(part: float, phase: float):
+    """Two splitters, a phase in one arm: at T = 1/2 the ports carry ``sin^2`` and ``cos^2`` of half of it."""
+    through, aside = BeamSplitter(part), BeamSplitter(part, "reflected")
+    turn = torch.tensor(complex(math.cos(phase), math.sin(phase)))
+    first = through(through(FLAT).modulate(turn)).data + aside(aside(FLAT)).data
+    second = aside(through(FLAT).modulate(turn)).data + through(aside(FLAT)).data
+    powers = [float(port.abs().square().mean()) for port in (first, second)]
+    assert sum(powers) == pytest.approx(1, abs=1e-6)  # the phase is in single precision
+    if part == 0.5:
+        assert powers == pytest.approx([math.sin(phase / 2) ** 2, math.cos(phase / 2) ** 2], abs=1e-6)
+
+
+def test_a_splitter_out_of_range_is_named():
+    with pytest.raises(fo.GeometryError, match=r"transmittance = 1\.2"):
+        BeamSplitter(1.2)
+    with pytest.raises(fo.GeometryError, match="port = 'up'"):
+        BeamSplitter(port="up")  # pyright: ignore[reportArgumentType]

@@ -4,15 +4,20 @@ import csv
 import math
 import subprocess
 import sys
+from typing import cast
 
 import pytest
 import torch
+from conftest import bench_data
 from scipy import stats
 
 import fouroptics as fo
+from fouroptics.bench import settings
+from fouroptics.masks.maskset import MaskSet
 from models import demo
 from models.data import Dataset, Split, fashion_subset
-from models.evaluate import Rung, paired, rows, wilson
+from models.evaluate import Rung, calibration, paired, rows, wilson
+from models.student import Student, StudentConfig
 
 
 @pytest.mark.parametrize(("correct", "count"), [(0, 20), (17, 20), (1760, 2000)])
@@ -40,6 +45,25 @@ def test_rows_hold_the_reference():
     assert [row["accuracy"] for row in table] == [1.0, 0.5]
     assert table[0]["difference"] == 0
     assert table[1]["difference"] == -0.5
+
+
+def test_a_turned_bench_is_not_calibrated_for_hours(tmp_path):
+    bench, train = fo.FourF(bench_data({"poses": {"panel": {"rotation": "1 mrad"}}})), fashion_subset().train
+    student, masks = Student(StudentConfig()), cast(MaskSet, None)
+    with pytest.raises(fo.FourOpticsError, match="evaluate the run on the aligned bench first"):
+        calibration(tmp_path / "instrument.json", bench, masks, student, train, seed=0)
+
+
+def test_demo_trains_for_its_bench_file(tmp_path, monkeypatch):
+    example = settings.EXAMPLE.replace('coding = "amplitude"', 'coding = "phase"\ngamma = 2.2')
+    monkeypatch.setattr(settings, "EXAMPLE", example)
+
+    def stop(recipe, *_, **__):
+        raise fo.FourOpticsError(f"{recipe.student.coding}, gamma {recipe.student.gamma}")
+
+    monkeypatch.setattr(demo, "train", stop)
+    with pytest.raises(fo.FourOpticsError, match=r"^phase, gamma 2.2$"):
+        demo.run(0, tmp_path)
 
 
 def test_demo_from_images_to_ladder(tmp_path, monkeypatch, capsys):

@@ -259,25 +259,10 @@ def test_misplaced_camera_and_panel():
     assert complex(turn) == pytest.approx(np.exp(-2j * np.pi / 64), rel=1e-9)  # one pixel of 64 in the band, one tap
 
 
-@pytest.mark.parametrize("pixel", ["point", "square"])
-def test_wave_model_agrees(pixel):
-    """Two models of the same optics, global phase removed.
-
-    Measured 5e-3 and 3e-3: some 2e-3 from finite lens planes, the rest grows about as the fourth power of the display,
-    as the term pi x^4 / (4 lambda f^3) does in which a thin lens differs from an ideal one.
-    """
-    changes = {"input": {"pixel": pixel, "shape": [16, 16]}, "panel": {"shape": [128, 128]}}
-    ideal, wave = bench(changes), bench(changes | {"model": "wave"})
-    image = functional.avg_pool2d(
-        torch.rand(1, 18, 18, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), 3, 1
-    )[0]
-    kernel = torch.tensor([[0, 1, 0], [1, 2, 1], [0, 1, 0]], dtype=torch.float64) / 6
-    mask = transfer(kernel, ideal)
-    a, b = (place(image, mask, ideal.image_grid).data for place in (ideal, wave))
-    b = b * torch.exp(-1j * (a.conj() * b).sum().angle())
-    assert float((a - b).abs().square().sum().sqrt() / a.abs().square().sum().sqrt()) < 0.01
+def test_the_wave_model_has_no_kernel():
+    wave = bench({"model": "wave"})
     with pytest.raises(fo.GeometryError, match="shift-invariant"):
-        wave.kernel(mask)
+        wave.kernel(torch.ones(wave.fourier_grid.shape))
 
 
 def test_every_plane_can_be_seen():
@@ -402,3 +387,60 @@ def test_any_wrong_value_anywhere_is_a_config_error_or_a_bench(context):
                 fo.FourF(config).check()
     assert len(messages) > 10 * len(places)
     assert [text for key, text in messages if key not in text and "panel pixels" not in text] == []
+
+
+def test_display_gamma_contrast_and_pointing():
+    grey = torch.linspace(0, 1, 64, dtype=torch.float64).reshape(8, 8)
+    beam = illumination(bench().config)
+    dark = bench({"input": {"gamma": 2.2, "contrast": 50.0}}).encode(grey).data
+    torch.testing.assert_close(dark, (0.02 + 0.98 * grey**4.4).sqrt() * beam + 0j)
+    off, on = (abs(complex(dark[i, i] / beam[i, i])) for i in (0, -1))
+    assert (on / off) ** 2 == pytest.approx(50)
+    with pytest.raises(fo.GeometryError, match=r"\[0, 1\]"):
+        bench({"input": {"gamma": 0.5}}).encode(-grey)
+    tilted = bench({"light": {"pointing": ["0 mrad", "0.4 mrad"]}}).encode(grey).data
+    x = torch.from_numpy(bench().input_grid.coordinates()[1])
+    turns = math.sin(0.4e-3) * x / 633e-9
+    torch.testing.assert_close(tilted, grey * beam * torch.exp(2j * math.pi * turns))
+
+
+def test_pointing_moves_the_light_on_the_panel():
+    """By f sin(angle); with the square pixel's sinc, which the tilt carries along."""
+    shift = 8e-6 * 10
+    angle = math.asin(shift / 0.2)
+    plain, tilted = bench(), bench({"light": {"pointing": ["0 rad", f"{angle!r} rad"]}})
+    image = torch.rand(8, 8, dtype=torch.float64)
+    a, b = plain.at("fourier", image).data, tilted.at("fourier", image).data
+    torch.testing.assert_close(a[:, :-10], b[:, 10:])
+
+
+@pytest.mark.parametrize("fill", [0.5, 0.9])
+def test_fill_of_the_display(fill):
+    """A smaller active square sends less light, and over a wider sinc; its power is the fill of that of the pixel."""
+    place = bench({"input": {"fill_factor": fill}, "panel": {"shape": [1500, 1500], "iris": None}})
+    spectrum = place.pixel_spectrum()
+    y = np.array([0.0, 2e-4])
+    row = place.pixel_spectrum(fo.Grid((1, 3), (8e-6, 2e-4)))[0]
+    unit = 247.265625e-6 / (633e-9 * 0.2)
+    expected = fill * np.sinc(math.sqrt(fill) * unit * y)
+    assert row[1:].numpy() == pytest.approx(expected)
+    power = float(spectrum.square().sum()) / place.config.band**2
+    beyond = 1 / (math.pi**2 * math.sqrt(fill) * 1500 / 64 / 2)  # the tails of sinc^2 that miss the panel, an axis
+    assert power == pytest.approx(fill * (1 - beyond) ** 2, rel=1e-3)
+
+
+def test_nuisances_of_the_file():
+    grey = torch.ones(8, 8, dtype=torch.float64)
+    bare = bench().encode(grey).data
+    fringes = {"amplitude": 0.02, "period": "1 mm", "angle": "30 deg", "phase": "1 rad"}
+    y, x = bench().input_grid.coordinates()
+    turns = torch.from_numpy((math.sin(math.pi / 6) * y[:, None] + math.cos(math.pi / 6) * x) / 1e-3)
+    expected = bare * (1 + 0.02 * torch.exp(2j * math.pi * turns + 1j)) / 1.02
+    torch.testing.assert_close(bench({"nuisances": {"fringes": fringes}}).encode(grey).data, expected)
+    dusty = bench({"nuisances": {"dust": {"count": 2, "radius": "700 um"}}}).encode(grey).data
+    assert float((dusty / bare).abs().min()) < 0.5
+    noisy = bench({"nuisances": {"power_drift": 0.01, "pointing_jitter": "20 urad", "seed": 3}})
+    first, second = noisy.encode(grey), noisy.encode(grey)
+    assert float(first.power()) != float(second.power())
+    again = bench({"nuisances": {"power_drift": 0.01, "pointing_jitter": "20 urad", "seed": 3}})
+    torch.testing.assert_close(again.encode(grey).data, first.data)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fouroptics.devices.panel import SLMConfig, levels
+from fouroptics.devices.panel import SLMConfig, mask_levels
 from fouroptics.errors import BundleError
 from fouroptics.masks.maskset import COLUMNS, KernelTable, MaskSet
 
@@ -40,7 +40,7 @@ def mask_set(
     """Three masks of random phase for a panel of 48 x 64 pixels."""
     panel = SLMConfig(**{"shape": SHAPE, "name": "small µ", **(slm or {})})
     phase = np.random.default_rng(seed).uniform(0, 6.28, (3, *SHAPE)).astype(np.float32)
-    gray = levels(phase, panel.bits, panel.grey).astype(np.uint8 if panel.bits <= 8 else np.uint16)
+    gray = mask_levels(panel, phase)
     given = {
         "instrument": {
             "beam": {"incident_wavelength": 633e-9, "polarization": "p"},

@@ -1,6 +1,7 @@
 """The student: its stack is linear and merges exactly; its controls cost no more than it does."""
 
 import doctest
+import math
 from typing import Any
 
 import pytest
@@ -18,6 +19,14 @@ from models.teacher import Teacher, TeacherConfig
 from models.train import build
 
 FRONTS = ["stack", "free", "delta", "random"]
+LIGHT = {  # what the display does to a beam of amplitude 1, written out; the last two are not plain
+    "amplitude": ({}, lambda g: g),
+    "intensity": ({}, lambda g: g.sqrt()),
+    "phase": ({}, lambda g: torch.complex(torch.cos(math.pi * g), torch.sin(math.pi * g))),
+    "binary": ({}, lambda g: (g >= 0.5).to(g.dtype)),
+    "amplitude, gamma 2": ({"gamma": 2.0}, lambda g: g * g),
+    "intensity, contrast 50": ({"contrast": 50.0}, lambda g: (g + (1 - g) / 50).sqrt()),
+}
 
 
 def student(seed: int = 0, **config: Any) -> Student:
@@ -38,6 +47,33 @@ def test_collapse_is_the_stack(front: str):
     merged = F.conv2d(x.unsqueeze(1), kernels, padding=4)
     torch.testing.assert_close(merged, net.run_stack(x), rtol=0, atol=1e-10)
     torch.testing.assert_close(net.amplitude(x.float()).double(), merged, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_each_coding_collapses_and_is_detected(name: str):
+    """As above, against torch's own complex convolution of light written out here."""
+    options, display = LIGHT[name]
+    net, x = student(coding=name.split(",")[0], **options), images(dtype=torch.float64)
+    light = display(x)
+    merged = F.conv2d(light.unsqueeze(1), net.collapse().to(light.dtype), padding=4)
+    torch.testing.assert_close(net.run_stack(x), merged, rtol=0, atol=1e-10)  # rounding of float64
+    with torch.no_grad():
+        u = net.amplitude(x.float())
+    torch.testing.assert_close(u.to(merged.dtype), merged, rtol=0, atol=1e-4)  # of float32, over 81 taps
+    assert u.is_complex() == (name == "phase")
+    torch.testing.assert_close(net.detect(u), u.abs() ** 2)
+    signed = student(readout="reference_pair").detect(u)
+    torch.testing.assert_close(signed, u.real)
+    assert not signed.is_complex()
+
+
+def test_a_phase_image_is_invisible_without_a_mask():
+    """|exp(i pi g)|^2 = 1 for every image, and its real part is cos(pi g)."""
+    x = images()
+    lens = student(front="delta", outputs=1, coding="phase")
+    torch.testing.assert_close(lens.detect(lens.amplitude(x)), torch.ones(3, 1, 28, 28))
+    seen = student(front="delta", outputs=1, coding="phase", readout="reference_pair")
+    torch.testing.assert_close(seen.detect(seen.amplitude(x))[:, 0], torch.cos(math.pi * x))
 
 
 def test_merge_of_layers_of_other_sizes():
@@ -71,8 +107,10 @@ def test_front_end_is_linear(front: str):
     )
 
 
-def test_gradient_reaches_each_layer_of_the_stack():
-    net = student()
+@pytest.mark.parametrize("coding", ["amplitude", "intensity", "phase", "binary"])
+@pytest.mark.parametrize("readout", ["intensity", "reference_pair"])
+def test_gradient_reaches_each_layer_of_the_stack(coding: str, readout: str):
+    net = student(coding=coding, readout=readout)
     net(images()).square().sum().backward()
     assert len(net.stack) == 4
     for weights in net.stack:
@@ -144,8 +182,11 @@ def test_plain_lens_has_the_head_of_the_student():
 def test_wrong_configurations():
     with pytest.raises(FourOpticsError, match="pooled by 5"):
         student(pool=5)
-    with pytest.raises(ConfigError, match="front"):
-        student(front="lens")
+    for key, value in {"front": "lens", "coding": "phases", "gamma": 0, "contrast": 1}.items():
+        with pytest.raises(ConfigError, match=rf"^{key} = {value!r}: "):
+            student(**{key: value})
+    with pytest.raises(FourOpticsError, match=r"in \[0, 1\]"):
+        student(coding="intensity")(-images())
     with pytest.raises(FourOpticsError, match="too few"):
         DigitalNet(StudentConfig(), budget=2_000)
 

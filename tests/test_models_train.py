@@ -107,6 +107,15 @@ def test_fit_learns_and_reports(few: Dataset):
     assert (task.finished, task.description, task.fields["accuracy"]) == (True, "net", history[-1]["validation"])
 
 
+@pytest.mark.parametrize("coding", ["intensity", "phase", "binary"])
+def test_a_student_of_each_coding_learns(few: Dataset, coding: str):
+    """Far beyond chance, 10 %: as much as the student of amplitudes must reach above."""
+    net = build(lambda: Student(SMALL.model_copy(update={"coding": coding})), 0)
+    history = fit(net, few, FitConfig(epochs=8, rate=1e-2, batch=50), seed=0)
+    assert history[-1]["loss"] < 0.6 * history[0]["loss"]
+    assert history[-1]["validation"] > 0.5
+
+
 def test_fit_does_not_touch_the_test_part(few: Dataset):
     class NoTest(SimpleNamespace):
         @property
@@ -134,6 +143,19 @@ def test_checkpoint_round_trip(few: Dataset, tmp_path: Path):
     again = load_student(tmp_path / "model.pt")
     assert again.config == SMALL
     assert torch.equal(logits(again, few.test.images), logits(net, few.test.images))
+
+
+def test_a_checkpoint_from_before_codings_is_a_student_of_amplitudes(tmp_path: Path):
+    path, net = tmp_path / "model.pt", Student(SMALL)
+    save_checkpoint(path, net)
+    checkpoint = torch.load(path, weights_only=True)
+    for key in ("coding", "gamma", "contrast"):
+        del checkpoint["config"][key]
+    torch.save(checkpoint, path)
+    assert load_student(path).config == SMALL
+    coded = Student(SMALL.model_copy(update={"coding": "phase", "contrast": 100.0}))
+    save_checkpoint(path, coded)
+    assert load_student(path).config == coded.config
 
 
 def test_checkpoints_that_are_wrong(tmp_path: Path):
@@ -192,6 +214,12 @@ def test_run_folder(few: Dataset, tmp_path: Path):
 def test_recipes_are_short_and_valid(path: Path):
     assert RecipeConfig.from_toml(path).training.epochs
     assert len(path.read_text().splitlines()) <= 30
+
+
+def test_a_recipe_gives_the_coding(tmp_path: Path):
+    (tmp_path / "r.toml").write_text('[student]\ncoding = "intensity"\ngamma = 2.2\ncontrast = 800\n')
+    student = RecipeConfig.from_toml(tmp_path / "r.toml").student
+    assert (student.coding, student.gamma, student.contrast) == ("intensity", 2.2, 800)
 
 
 def test_recipe_with_a_typo(tmp_path: Path):

@@ -1,5 +1,6 @@
 """The exact reduction against the bench itself, and the fit of the camera's numbers."""
 
+import math
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from conftest import bench_data
 from torch.nn import functional
 
 import fouroptics as fo
+from fouroptics.bench.response import correlate
 from fouroptics.masks.compiler import from_kernels
 from fouroptics.masks.layout import sequential
 from models.data import fashion_subset
@@ -17,7 +19,7 @@ from models.optical import (
     WholeBench,
     calibrate,
     check_pairing,
-    correlate,
+    for_bench,
     ideal_amplitude,
     predict,
     response,
@@ -31,7 +33,14 @@ def make_student(readout: Any = "intensity", **fields: Any) -> Student:
     return Student(StudentConfig(readout=readout, **fields)).eval()
 
 
+PAIR = {"readout": {"kind": "reference_pair"}, "reference": {"power": "auto"}}
 SMALL: dict[str, Any] = {"size": 8, "depth": 1, "outputs": 4, "pool": 2, "hidden": 8}
+
+
+@pytest.fixture(scope="module")
+def small_masks(small_bench):
+    """Of the student of `SMALL`, whatever its display and readout."""
+    return from_kernels(make_student(**SMALL).collapse(), small_bench, light=0.05)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (7, 10)])
@@ -84,14 +93,37 @@ def test_ideal_optics_are_the_student(iris, f2):
     )
 
 
+@pytest.mark.parametrize(
+    "display",
+    [
+        {"coding": "intensity"},
+        {"coding": "phase"},
+        {"coding": "binary"},
+        {"coding": "amplitude", "gamma": 2.2, "contrast": 20, "fill_factor": 0.8},
+    ],
+    ids=lambda display: display["coding"],
+)
+def test_ideal_optics_are_the_student_of_each_coding(display):
+    """To 5e-3 as above: the display of the bench and that of the student are one."""
+    bench = fo.FourF(bench_data({"input": display}))
+    student = Student(for_bench(StudentConfig(**SMALL), bench.config)).eval()
+    images = torch.rand(5, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = student.amplitude(images)
+    found = ideal_amplitude(bench, student)(images)
+    torch.testing.assert_close(found, wanted, atol=5e-3 * float(wanted.abs().max()), rtol=0)
+
+
 def test_the_whole_bench_is_its_reduction(small_bench):
     """The long way, which the wave model takes, against the short one, in the model that has both."""
     masks = from_kernels(torch.randn(3, 1, 3, 3, generator=torch.Generator().manual_seed(0)), small_bench, light=0.05)
     images = torch.rand(2, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     reduced, whole = response(small_bench, masks, torch.complex128)(images), WholeBench(small_bench, masks)(images)
     assert float((reduced - whole).abs().max() / whole.abs().max()) < 1e-10
-    wave = fo.FourF(bench_data({"model": "wave"}))
-    assert response(wave, masks)(images).shape == (2, 3, 8, 8)
+    for changes in ({"model": "wave"}, {"poses": {"panel": {"rotation": "1 mrad"}}}):
+        other = response(fo.FourF(bench_data(changes)), masks)
+        assert isinstance(other, WholeBench)
+        assert other(images).shape == (2, 3, 8, 8)
 
 
 def test_rows_of_the_table_may_stand_in_any_order(small_bench):
@@ -103,41 +135,51 @@ def test_rows_of_the_table_may_stand_in_any_order(small_bench):
     torch.testing.assert_close(response(small_bench, turned)(images), response(small_bench, masks)(images))
 
 
-def test_what_does_not_belong_together_is_refused(small_bench):
-    student = make_student(**SMALL)
-    masks = from_kernels(student.collapse(), small_bench, light=0.05)
+def test_what_does_not_belong_together_is_refused(small_bench, small_masks):
+    student, masks = make_student(**SMALL), small_masks
     check_pairing(small_bench, masks, student)
     torch.manual_seed(1)
     with pytest.raises(fo.FourOpticsError, match="of its run"):
         check_pairing(small_bench, masks, Student(StudentConfig(**SMALL)))
-    for section, field, value in (("readout", "kind", "reference_pair"), ("input", "coding", "phase")):
-        with pytest.raises(fo.FourOpticsError, match=value):
-            check_pairing(fo.FourF(bench_data({section: {field: value}})), masks, student)
+    cases: dict[str, dict[str, Any]] = {
+        "readout.kind = 'reference_pair', the student learned with readout.kind = 'intensity'": PAIR,
+        "input.coding = 'phase', the student learned with input.coding = 'amplitude'": {"input": {"coding": "phase"}},
+        "input.gamma = 2.2, the student learned with input.gamma = 1.0": {"input": {"gamma": 2.2}},
+        "input.contrast = 50.0, the student learned with input.contrast left out": {"input": {"contrast": 50}},
+    }
+    for message, changes in cases.items():
+        bench = fo.FourF(bench_data(changes))
+        with pytest.raises(fo.FourOpticsError, match=message):
+            check_pairing(bench, masks, student)
+        other = make_student(**SMALL)
+        other.config = for_bench(other.config, bench.config)
+        check_pairing(bench, masks, other)
     with pytest.warns(fo.SamplingWarning, match="incident_wavelength = 6.33e-07"):
         response(fo.FourF(bench_data({"light": {"wavelength": "600 nm"}})), masks)
 
 
-def test_calibration_is_stored(small_bench, tmp_path):
+def test_calibration_is_stored(small_bench, small_masks, tmp_path):
     student = make_student(**SMALL)
     images = torch.rand(20, 8, 8, generator=torch.Generator().manual_seed(0))
-    optics = response(small_bench, from_kernels(student.collapse(), small_bench, light=0.05))
+    optics = response(small_bench, small_masks)
     instrument = calibrate(small_bench, optics, student, images, None)
     instrument.save(tmp_path / "instrument.json")
     loaded = Instrument.load(tmp_path / "instrument.json", small_bench)
     assert torch.equal(loaded(optics(images)), instrument(optics(images)))
-    with pytest.raises(fo.FourOpticsError, match="reference_pair"):
-        Instrument.load(tmp_path / "instrument.json", fo.FourF(bench_data({"readout": {"kind": "reference_pair"}})))
+    with pytest.raises(fo.FourOpticsError, match="the bench has 'reference_pair'"):
+        Instrument.load(tmp_path / "instrument.json", fo.FourF(bench_data(PAIR)))
     with pytest.raises(fo.FourOpticsError, match="not a calibration"):
         Instrument.load(tmp_path / "none.json", small_bench)
 
 
 @pytest.mark.parametrize("readout", ["intensity", "reference_pair"])
-def test_calibrated_numbers_are_the_students(readout):
-    bench = fo.FourF(bench_data({"readout": {"kind": readout}, "camera": {"mean_photons": 2000}}))
-    student = make_student(readout, **SMALL)
+@pytest.mark.parametrize("coding", ["amplitude", "intensity", "phase"])
+def test_calibrated_numbers_are_the_students(coding, readout, small_masks):
+    way = PAIR if readout == "reference_pair" else {}
+    bench = fo.FourF(bench_data({"input": {"coding": coding}, "camera": {"mean_photons": 2000}} | way))
+    student = make_student(readout, coding=coding, **SMALL)
     images = torch.rand(300, 8, 8, generator=torch.Generator().manual_seed(0))
-    masks = from_kernels(student.collapse(), bench, light=0.05)
-    optics = response(bench, masks)
+    optics = response(bench, small_masks)
     generator = torch.Generator().manual_seed(0)
     instrument = calibrate(bench, optics, student, images[:200], generator)
     detected = instrument(optics(images[200:]), generator)
@@ -157,11 +199,81 @@ def test_calibrated_numbers_are_the_students(readout):
         assert float(photons.mean()) == pytest.approx(2000, rel=1e-4)
 
 
-def test_predictions_depend_on_the_noise_seed_only(small_bench):
+def test_the_reference_has_its_power(small_masks, tmp_path):
+    """R^2 times the area of the camera is the power; four times the power, twice the numbers.
+
+    To 1e-3: the numbers are small differences of frames in float32.
+    """
+    student = make_student("reference_pair", **SMALL)
+    images = torch.rand(20, 8, 8, generator=torch.Generator().manual_seed(0))
+    weak, strong = (
+        fo.FourF(bench_data(PAIR | {"reference": {"power": power}, "camera": {"exposure": "1 us"}}))
+        for power in ("1 uW", "4 uW")
+    )
+    optics = response(weak, small_masks)
+    instrument = calibrate(weak, optics, student, images, None)
+    height, width = weak.camera_grid.extent
+    assert instrument.reference**2 * height * width == pytest.approx(1e-6, rel=1e-12)
+    instrument.save(tmp_path / "instrument.json")
+    later = Instrument.load(tmp_path / "instrument.json", strong)
+    assert later.reference == pytest.approx(2 * instrument.reference, rel=1e-12)
+    field = optics(images)
+    torch.testing.assert_close(later.numbers(field, None), 2 * instrument.numbers(field, None), rtol=1e-3, atol=1e-3)
+    d, (ty, tx) = weak.image_grid.spacing[0], small_masks.kernels.tile[0].tolist()
+    frames = weak.frames(images, small_masks, onto=weak.image_grid.shifted(ty * d, tx * d))  # of the bench itself
+    plus, minus = (
+        weak.camera.expected(weak.camera.photons_for(frame, weak.wavelength, 1e-6)[:, 0]).flip((-2, -1))
+        for frame in frames
+    )
+    torch.testing.assert_close(instrument.numbers(field, None)[:, 0], (plus - minus) / 4, rtol=1e-3, atol=1e-3)
+    automatic = calibrate(fo.FourF(bench_data(PAIR)), optics, student, images, None)
+    assert automatic.reference == pytest.approx(float(field.abs().max()), rel=1e-6)
+
+
+def test_the_reference_drifts_between_the_frames_of_an_image():
+    """A drift d leaves ``(Re E + Re(E exp(-id))) / 2``; over a Gaussian of RMS s that is ``(1 + exp(-s^2/2)) / 2``.
+
+    For real fields the mean of 400 images scatters by 1.1 %: the tolerance is four times that. Noise adds 1 % an image
+    (1,000 photons, 256 pixels), which the correlation of the kernels sees against the 22 % of the drift.
+    """
+    bench = fo.FourF(bench_data(PAIR | {"reference": {"power": "auto", "phase_drift": "1 rad"}}))
+    field = torch.ones(400, 4, 8, 8, dtype=torch.complex64) * torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None, None]
+    exposure = bench.camera.exposure_for(torch.tensor(2.0), bench.wavelength)
+    instrument = Instrument(bench, "reference_pair", exposure, 1.0, torch.ones(4), torch.zeros(4))
+    still = instrument.numbers(field, None)
+    drifted = (instrument.numbers(field, torch.Generator().manual_seed(0)) / still).mean((-2, -1))  # (image, kernel)
+    assert float(drifted.mean()) == pytest.approx((1 + math.exp(-0.5)) / 2, abs=0.045)
+    assert float(torch.corrcoef(drifted.T).min()) > 0.98
+    calm = fo.FourF(bench_data(PAIR))
+    seen = replace(instrument, bench=calm).numbers(field, torch.Generator().manual_seed(0)) / still
+    assert float((seen.mean((-2, -1)) - 1).abs().max()) < 0.1  # noise alone
+
+
+def test_what_no_student_learns_with_is_refused(small_masks):
+    student = make_student("reference_pair", **SMALL)
+    images = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(0))
+    optics = response(fo.FourF(bench_data(PAIR)), small_masks)
+    cases: dict[str, dict[str, Any]] = {
+        "readout.kind = 'four_step': students learn with": {"readout": {"kind": "four_step"}},
+        "readout.kind = 'split': students learn with": {"readout": {"kind": "split"}},
+        "reference.tilt = 0 rad and 1 mrad": {"reference": {"tilt": ["0 rad", "1 mrad"]}},
+        "light.spectrum": {"light": {"spectrum": [["632 nm", 1], ["634 nm", 1]]}},
+    }
+    for message, changes in cases.items():
+        bench = fo.FourF(bench_data(PAIR | changes))
+        with pytest.raises(fo.FourOpticsError, match=message):
+            calibrate(bench, optics, student, images, None)
+    with pytest.raises(fo.ConfigError, match="readout = 'four_step'"):
+        for_bench(student.config, fo.FourF(bench_data(PAIR | {"readout": {"kind": "four_step"}})).config)
+    dark = fo.FourF(bench_data({"light": {"coherence": "incoherent"}}))
+    with pytest.raises(fo.FourOpticsError, match="coherence = 'incoherent': students learn"):
+        calibrate(dark, optics, student, images, None)
+
+
+def test_predictions_depend_on_the_noise_seed_only(small_bench, small_masks):
     student = make_student(**SMALL)
     images = torch.rand(60, 8, 8, generator=torch.Generator().manual_seed(0))
-    masks = from_kernels(student.collapse(), small_bench, light=0.05)
-    optics = response(small_bench, masks)
+    optics = response(small_bench, small_masks)
     instrument = calibrate(small_bench, optics, student, images, None)
 
     def run(seed):

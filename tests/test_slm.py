@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fouroptics.devices.panel import PRESETS, SLMConfig, levels, realised
+from fouroptics.devices.panel import SLMConfig, levels, presets, realised
 from fouroptics.devices.slm import SLM
 from fouroptics.errors import ConfigError, GeometryError
 
@@ -120,7 +120,7 @@ def test_gradient_passes_straight_through_the_levels():
 
 
 def test_presets_and_wrong_ones():
-    for name in PRESETS:
+    for name in presets():
         assert SLMConfig.preset(name).source
     with pytest.raises(ConfigError, match=r"holoeye-pluto-2\.1"):
         SLMConfig.preset("pluto")
@@ -128,3 +128,133 @@ def test_presets_and_wrong_ones():
         SLMConfig(fill_factor=1.2)
     with pytest.raises(GeometryError, match="sub-pixel"):
         panel().expand(torch.zeros(2, 2), 0)
+
+
+# ---- what panels do wrong, and gradients through it ------------------------------------------------------------------
+
+TABLE = tuple((np.linspace(0.2, 5.0, 16) + 0.2 * np.sin(np.linspace(0, 3, 16))).tolist())
+DRIVES = {
+    "linear": {},
+    "short stroke": {"stroke": 4.0},
+    "long stroke": {"stroke": 8.0},
+    "table": {"table": TABLE, "table_source": "a curve"},
+}
+
+
+@pytest.mark.parametrize("fields", DRIVES.values(), ids=DRIVES)
+def test_gradient_of_the_shown_phase_is_that_of_the_asked_one(fields):
+    """One everywhere: between the levels, at the wrap, beyond the stroke, and turns away."""
+    slm = panel(bits=4, **fields)
+    phase = torch.tensor([0.0, 1.0, 3.9, 4.1, 6.2, 2 * math.pi, -0.1, 25.0, -30.0], dtype=torch.float64)
+    asked = phase.clone().requires_grad_()
+    slm.realised(asked).sum().backward()
+    assert asked.grad is not None
+    assert torch.equal(asked.grad, torch.ones_like(phase))
+    asked.grad = None
+    light = slm(asked)
+    (light * torch.arange(1, 10)).real.sum().backward()
+    torch.testing.assert_close(asked.grad, -torch.arange(1, 10) * light.detach().imag)
+    assert torch.equal(slm.realised(asked).detach(), slm.realised(phase))  # and the value is that of the level, exactly
+
+
+def test_gradient_through_crosstalk_is_that_of_the_blur():
+    """Against differences of light that is blurred in the same way but not rounded: 16 bits leave 1e-4 of it."""
+    slm = panel(bits=16, crosstalk=0.4, fill_factor=0.9)
+    phase = 1.5 + torch.rand(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    asked = phase.clone().requires_grad_()
+    weight = torch.randn(5, 6, dtype=torch.complex128, generator=torch.Generator().manual_seed(1))
+    (slm(asked) * weight).real.sum().backward()
+    assert asked.grad is not None
+    step = 2 * math.pi / 2**16 * 40
+    for row, column in ((0, 0), (2, 3)):
+        moved = torch.zeros_like(phase)
+        moved[row, column] = step
+        difference = ((slm(phase + moved) - slm(phase - moved)) * weight).real.sum() / (2 * step)
+        assert float(asked.grad[row, column]) == pytest.approx(float(difference), abs=0.03)  # half a level of 80
+
+
+@pytest.mark.parametrize("modulation", ["amplitude", "coupled", "binary"])
+def test_gradient_of_amplitudes_and_complex_targets(modulation):
+    fields = {"bits": 1, "stroke": 1.0, "amplitudes": (0.2, 0.9)} if modulation == "coupled" else {"bits": 1}
+    slm = panel(modulation=modulation, fill_factor=0.8, dead_amplitude=0.0, **fields)
+    for asked in (torch.rand(3, 4), torch.rand(3, 4, dtype=torch.complex64) / 2):
+        asked.requires_grad_()
+        light = slm(asked)
+        light.real.sum().backward()
+        torch.testing.assert_close(asked.grad, torch.full_like(asked, 0.8))
+        assert light.dtype == torch.complex64
+
+
+def test_dead_pixels_show_their_level_whatever_is_asked():
+    slm = panel(shape=(6, 8), dead_pixels=((0, 7, 255), (2, 3, 127), (5, 0, 0)))
+    asked = torch.full((6, 8), 1.0, dtype=torch.float64, requires_grad=True)
+    light = slm(asked)
+    stuck = torch.polar(torch.ones(3, dtype=torch.float64), torch.tensor([0, math.pi, 255 * math.pi / 128]).double())
+    torch.testing.assert_close(light.detach()[[0, 2, 5], [7, 3, 0]], stuck)
+    light.imag.sum().backward()
+    assert int((asked.grad == 0).sum()) == 3
+    inner = slm(asked[1:5, 2:6])  # the middle of the panel, as `Grid` counts it
+    torch.testing.assert_close(inner, light[1:5, 2:6])
+    torch.testing.assert_close(slm.transmission(slm.levels(asked)), light.detach())
+
+
+def test_maps_are_those_of_the_middle(tmp_path):
+    flat, scale = np.random.default_rng(0).uniform(0.5, 1, (2, 7, 8))
+    np.save(tmp_path / "flat.npy", flat)
+    np.save(tmp_path / "scale.npy", scale)
+    slm = panel(shape=(7, 8), flatness=tmp_path / "flat.npy", stroke_map=tmp_path / "scale.npy")
+    phase = torch.rand(2, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 6
+    part = np.s_[1:5, 2:7]
+    expected = torch.polar(
+        torch.ones_like(phase), slm.realised(phase) * torch.from_numpy(scale[part]) + torch.from_numpy(flat[part])
+    )
+    torch.testing.assert_close(slm(phase), expected)
+    torch.testing.assert_close(slm(phase.float()), expected.to(torch.complex64), atol=2e-6, rtol=0)
+    with pytest.raises(GeometryError, match=r"more than the panel, \(7, 8\)"):
+        slm(torch.zeros(8, 8))
+
+
+def test_flicker_is_drawn_from_the_generator():
+    slm = panel(flicker=0.3)
+    phase = torch.zeros(20, 20)
+    draw = [slm(phase, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(draw[0], draw[1])
+    assert not torch.equal(draw[0], draw[2])
+    torch.testing.assert_close(draw[0].abs(), torch.ones(20, 20))
+    torch.testing.assert_close(slm(phase), torch.full((20, 20), math.exp(-0.045) + 0j))
+
+
+@pytest.mark.parametrize("fields", [{}, {"crosstalk": 0.3}, {"flicker": 0.2}, {"dead_amplitude": 0.0}])
+@pytest.mark.parametrize("order", [3, 5])
+def test_points_of_a_pixel_add_up_to_it(fields, order):
+    slm = panel(fill_factor=0.9, dead_phase=1.0, **fields)
+    phase = torch.rand(3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 6
+    levels = slm.levels(phase)
+    points = list(slm.over_pixel(levels, order))
+    assert [node.offset for node, _ in points] == [node.offset for node in slm.nodes(order)]
+    assert all(part.shape == phase.shape and part.dtype == torch.complex128 for _, part in points)
+    if not fields.get("crosstalk"):
+        torch.testing.assert_close(sum(part for _, part in points), slm(phase))
+
+
+def test_crosstalk_leaves_an_even_phase_alone_and_keeps_the_mean():
+    slm = panel(crosstalk=0.7)
+    flat = torch.full((4, 5), 1.5, dtype=torch.float64)
+    torch.testing.assert_close(slm(flat), torch.polar(torch.ones_like(flat), slm.realised(flat)))
+    spot = torch.zeros(15, 15, dtype=torch.float64)
+    spot[7, 7] = 1.0
+    phase = slm.expand(spot, 8).angle()
+    assert float(phase.sum()) / 64 == pytest.approx(float(slm.realised(spot)[7, 7]), rel=1e-9)
+    assert float(phase.max()) < 0.4  # (2 Phi(1/(2 0.7)) - 1)^2 = 0.28
+
+
+def test_stroke_at_another_wavelength():
+    """A turn at 800 nm is 1.26 turns at 633 nm: levels that ignore it are off by up to 2 sin(0.13 6.2) = 1.45."""
+    sheet = SLMConfig(shape=(4, 4), fill_factor=1.0, stroke_wavelength=800e-9)
+    blue = SLM(sheet, 633e-9)
+    assert blue.config.stroke == pytest.approx(2 * math.pi * 800 / 633)
+    phase = torch.linspace(0, 6.2, 300, dtype=torch.float64)
+    miss = torch.remainder(blue.realised(phase) - phase + math.pi, 2 * math.pi) - math.pi
+    assert float(miss.abs().max()) <= blue.config.stroke / 512 * (1 + 1e-9)
+    naive = blue.transmission(SLM(sheet).levels(phase[None]))
+    assert float((naive - torch.polar(torch.ones_like(phase), phase)).abs().max()) > 1.4

@@ -22,14 +22,13 @@ active masks, abs(T) > 1              here: test_no_panel_amplifies;
                                       tests/test_fourf.py: test_real_masks_are_transmissions;
                                       tests/test_conventions.py: test_scale_is_the_factor_that_makes_a_mask_passive
 amplitude called intensity            here: test_intensity_is_the_square
-ignored constructor argument          here: test_every_key_of_the_bench_has_an_effect,
+ignored constructor argument          tests/test_arguments.py: test_every_key_of_the_bench_has_an_effect,
                                       test_every_argument_of_an_element_has_an_effect
 broken console script, wheel          here: test_the_wheel_imports_and_its_script_exists;
                                       tests/test_packaging.py: test_every_file_of_the_package_is_inside
 ====================================  ==================================================================================
 """
 
-import inspect
 import math
 import os
 import re
@@ -44,15 +43,12 @@ import pytest
 import torch
 from conftest import bench_data
 from hatchling.build import build_wheel
-from pydantic import BaseModel
 from torch import Tensor
 
 import fouroptics as fo
-from fouroptics.bench import elements
 from fouroptics.bench.display import encode
-from fouroptics.bench.fourf import PanelFrames
 from fouroptics.devices import panel
-from fouroptics.units import mm, nm, um
+from fouroptics.units import nm, um
 from validation import exact
 
 ROOT = Path(__file__).parents[1]
@@ -257,108 +253,6 @@ def test_intensity_is_the_square():
     photons = fo.Camera(fo.CameraConfig(pitch=5 * um, exposure=1e-3)).photons(u)
     assert u.intensity.tolist() == [[25, 100]]
     assert float(photons[0, 1] / photons[0, 0]) == pytest.approx(4, rel=1e-6)
-
-
-# ---- arguments -------------------------------------------------------------------------------------------------------
-
-#: Keys that change no light: names, what models make of the frames, and the model, which tests/test_fourf.py compares.
-WORDS = {"panel.name", "panel.verified", "panel.source", "camera.name", "readout.kind", "model"}
-#: Another value for every other key of the bench file.
-CHANGES: dict[str, Any] = {
-    "light.wavelength": 600 * nm, "light.power": 2e-3, "light.beam_radius": 10 * mm,
-    "input.shape": (8, 7), "input.pitch": 240 * um, "input.coding": "phase", "input.pixel": "point",
-    "lens1.focal_length": 0.21, "lens1.diameter": 1 * mm, "lens2.focal_length": 0.21, "lens2.diameter": 1 * mm,
-    "panel.shape": (96, 60), "panel.pitch": 8.1 * um, "panel.bits": 4, "panel.grey": "direct", "panel.iris": None,
-    "panel.fill_factor": 0.8, "panel.dead_amplitude": 0.5, "panel.dead_phase": 1.0,
-    "camera.shape": (144, 143), "camera.pitch": 80 * um, "camera.fill_factor": 0.5, "camera.qe": 0.5,
-    "camera.read_noise": 20.0, "camera.full_well": 300.0, "camera.gain": 0.5, "camera.black_level": 50.0,
-    "camera.bits": 8, "camera.exposure": 1e-6, "camera.mean_photons": 300.0,
-    "poses.panel.x": 8 * um, "poses.panel.y": 8 * um, "poses.camera.x": 8 * um, "poses.camera.y": 8 * um,
-}  # fmt: skip
-
-
-def keys(config: BaseModel, head: str = "") -> list[str]:
-    """Every key of a configuration, with its sections before it."""
-    found = []
-    for name, value in config:
-        found += keys(value, f"{head}{name}.") if isinstance(value, BaseModel) else [head + name]
-    return found
-
-
-def changed(config: Any, key: str, value: Any) -> Any:
-    section, _, rest = key.partition(".")
-    return config.model_copy(update={section: changed(getattr(config, section), rest, value) if rest else value})
-
-
-def fingerprint(config: fo.FourFConfig) -> list[Any]:
-    """All that a bench says: light and noisy numbers of the camera for one image and one mask, geometry, checks."""
-    bench = fo.FourF(config)
-    draw = torch.Generator().manual_seed(0)
-    image = torch.rand(config.input.shape, generator=draw)
-    phase = 6 * torch.rand(1, *config.panel.shape, generator=draw)
-    levels = bench.slm.levels(phase)
-    light = bench(image, PanelFrames(levels.numpy(), config.panel))
-    seconds = config.camera.exposure or bench.camera.exposure_for(light.intensity, light.wavelength)
-    numbers = bench.camera(bench.camera.photons(light, seconds), draw)
-    return [
-        levels.tolist(),
-        light.intensity.tolist(),
-        numbers.tolist(),
-        seconds,
-        light.grid,
-        bench.image_grid,
-        bench.check(),
-    ]
-
-
-@pytest.fixture(scope="module")
-def plain() -> fo.FourFConfig:
-    return fo.FourFConfig.model_validate(bench_data())
-
-
-def test_every_key_of_the_bench_is_listed(plain: fo.FourFConfig):
-    assert set(CHANGES) | WORDS == set(keys(plain))
-
-
-@pytest.fixture(scope="module")
-def unchanged(plain: fo.FourFConfig) -> list[Any]:
-    return fingerprint(plain)
-
-
-@pytest.mark.parametrize("key", CHANGES)
-def test_every_key_of_the_bench_has_an_effect(key: str, plain: fo.FourFConfig, unchanged: list[Any]):
-    """chromatix: its SLM takes interpolation_order and never looks at it."""
-    assert fingerprint(changed(plain, key, CHANGES[key])) != unchanged
-
-
-WINDOW = fo.Grid((64, 64), PITCH)
-#: Every element: what it needs, and another value for every argument.
-ARGUMENTS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
-    elements.FreeSpace: ({"distance": 0.1}, {"distance": 0.2, "onto": WINDOW}),
-    elements.Lens: ({"focal_length": 0.5}, {"focal_length": 0.6, "diameter": 0.2 * mm, "center": (0.0, PITCH)}),
-    elements.FourierLens: ({"focal_length": 0.5}, {"focal_length": 0.6, "onto": WINDOW}),
-    elements.Mask: ({"transmission": torch.ones(128, 128)}, {"transmission": torch.zeros(128, 128)}),
-    elements.Aperture: ({"diameter": 0.2 * mm}, {"diameter": 0.3 * mm, "center": (0.0, PITCH)}),
-    elements.Aberration: (
-        {"coefficients": {4: 1.0}, "radius": 0.3 * mm},
-        {"coefficients": {5: 1.0}, "radius": 0.4 * mm, "center": (0.0, PITCH)},
-    ),
-}
-
-
-def test_every_element_is_listed():
-    made = {name for name in dir(elements) if inspect.getmodule(getattr(elements, name)) is elements}
-    assert {make.__name__ for make in ARGUMENTS} == {name for name in made if name[0].isupper()}
-
-
-@pytest.mark.parametrize("make", ARGUMENTS)
-def test_every_argument_of_an_element_has_an_effect(make: Any):
-    """The same for elements; torchoptics#46: an offset that moved the lens nowhere."""
-    needed, others = ARGUMENTS[make]
-    assert set(inspect.signature(make).parameters) == set(others)
-    u = beam(n=128)
-    for name, value in others.items():
-        assert not torch.equal(make(**needed | {name: value})(u).data, make(**needed)(u).data), name
 
 
 # ---- the wheel -------------------------------------------------------------------------------------------------------

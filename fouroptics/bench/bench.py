@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fouroptics.bench.elements import FreeSpace
+from fouroptics.bench.ledger import Ledger, ledger
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
@@ -19,26 +21,30 @@ from fouroptics.waves.propagation import planes as planes_behind
 from fouroptics.waves.transforms import fast_length
 
 Place = float | Callable[[float], float] | None
+Axis = Literal["yz", "xz"]
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Light along the bench in a y-z plane, or summed over x.
+    """Light along the bench in a y-z or x-z plane, or summed over the direction across it.
 
     Attributes
     ----------
     z : numpy.ndarray
         Distances from the start of the bench (nz,), in metres.
     y : numpy.ndarray
-        Heights (ny,), in metres.
+        Heights (ny,), or in an x-z plane places along x, in metres.
     intensity : numpy.ndarray
-        (ny, nz): ``|u|^2`` in W/m^2 at one x, or its integral over x in W/m; 0 outside the grid that a plane is
+        (ny, nz): ``|u|^2`` in W/m^2 in one plane, or its integral across it in W/m; 0 outside the grid that a plane is
         computed on.
+    axis : {"yz", "xz"}
+        Which plane it is.
     """
 
     z: NDArray[np.float64]
     y: NDArray[np.float64]
     intensity: NDArray[np.float64]
+    axis: Axis = "yz"
 
 
 class Bench(nn.Module):
@@ -111,7 +117,7 @@ class Bench(nn.Module):
                     return element(before)
             elif place <= z + 1e-9:
                 return before
-            elif isinstance(element, FreeSpace) and place < z + element.length - 1e-9:
+            elif isinstance(element, FreeSpace) and place < z + element_length(element) - 1e-9:
                 return propagate(before, place - z, element.onto)
             elif place < z + element_length(element) - 1e-9:
                 raise GeometryError(
@@ -130,8 +136,9 @@ class Bench(nn.Module):
         y: NDArray[np.float64] | None = None,
         x: Place = 0.0,
         pad: float = 2,
+        axis: Axis = "yz",
     ) -> Section:
-        """Light along the bench, for a picture: in the y-z plane at one x, or summed over x.
+        """Light along the bench, for a picture: in the y-z plane at one x, or summed over x; or with x and y swapped.
 
         Parameters
         ----------
@@ -140,18 +147,28 @@ class Bench(nn.Module):
         planes : sequence of float
             Distances from the start, in metres; those in free space and at the end of the bench are used.
         y : numpy.ndarray, optional
-            Heights in metres; left out, 400 over the largest grid.
+            Heights in metres (in an x-z plane: places along x); left out, 400 over the largest grid.
         x : float, callable or None
-            Position of the plane in metres, or a function of z that follows a beam; None integrates over x.
+            Position of the plane in metres (in an x-z plane: along y), or a function of z that follows a beam; None
+            integrates over it.
         pad : float
             1 takes each stretch of free space as a periodic window as wide as the wider of its ends: about five times
             faster, but light that leaves it comes back from the other side.
+        axis : {"yz", "xz"}
+            Which plane: "xz" is the picture of the bench lying on its side, y and x swapped in what is said above.
 
         Returns
         -------
         Section
             Values between samples are interpolated linearly.
+
+        Raises
+        ------
+        GeometryError
+            If a plane is outside the bench, or there is no such axis.
         """
+        if axis not in ("yz", "xz"):
+            raise GeometryError(f"axis = {axis!r}: a section is 'yz' or 'xz'")
         cuts: list[tuple[float, NDArray[np.float64], NDArray[np.float64]]] = []
         todo = sorted(planes)
         if not todo or not 0 <= todo[0] <= todo[-1] <= self.length + 1e-9:
@@ -159,21 +176,31 @@ class Bench(nn.Module):
                 f"planes {todo[:1]} .. {todo[-1:]}: give distances from 0 to {show(self.length, 'length')}"
             )
         for _, element, before, z in self.steps(field):
-            inside = [place for place in todo if isinstance(element, FreeSpace) and place < z + element.length - 1e-9]
+            inside = [
+                place for place in todo if isinstance(element, FreeSpace) and place < z + element_length(element) - 1e-9
+            ]
             if isinstance(element, FreeSpace) and inside:
                 wide = _widened(before, element.onto)
                 ways = [place - z for place in inside]
                 periodic = (angular_spectrum(wide, way, pad=1) for way in ways)
                 fields = planes_behind(wide, ways) if pad > 1 else periodic
-                cuts += [_cut(there, place, x) for there, place in zip(fields, inside, strict=True)]
+                cuts += [_cut(there, place, x, axis) for there, place in zip(fields, inside, strict=True)]
             elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
-                inside, cuts = todo[:1], [*cuts, _cut(before, z, x)]
+                inside, cuts = todo[:1], [*cuts, _cut(before, z, x, axis)]
             todo = todo[len(inside) :]
         if y is None:
             top = max(float(np.abs(heights).max()) for _, heights, _ in cuts)
             y = np.linspace(-top, top, 400)
         rows = np.stack([np.interp(y, heights, row, left=0, right=0) for _, heights, row in cuts], axis=1)
-        return Section(np.array([z for z, _, _ in cuts]), y, rows)
+        return Section(np.array([z for z, _, _ in cuts]), y, rows, axis)
+
+    def ledger(self, field: Field) -> Ledger:
+        """Power that each element takes from a field, and what takes it; see `ledger.Ledger`.
+
+        The shares and what is left add up to what enters, whatever the elements do.
+        """
+        with torch.no_grad():
+            return ledger((name, element, before) for name, element, before, _ in self.steps(field))
 
 
 def _widened(field: Field, onto: Grid | None) -> Field:
@@ -186,13 +213,15 @@ def _widened(field: Field, onto: Grid | None) -> Field:
     return Field(nn.functional.pad(field.data, room), Grid((n[0], n[1]), grid.spacing, grid.center), field.wavelength)
 
 
-def _cut(field: Field, z: float, x: Place) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    heights, places = field.grid.coordinates()
-    intensity = field.intensity.double()
-    if x is None:
-        column = intensity.sum(-1) * field.grid.spacing[1]
+def _cut(field: Field, z: float, at: Place, axis: Axis) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    (heights, places), (dy, dx), intensity = field.grid.coordinates(), field.grid.spacing, field.intensity.double()
+    across = dx
+    if axis == "xz":
+        heights, places, across, intensity = places, heights, dy, intensity.mT
+    if at is None:
+        column = intensity.sum(-1) * across
     else:
-        column = intensity[..., int(np.abs(places - (x(z) if callable(x) else x)).argmin())]
+        column = intensity[..., int(np.abs(places - (at(z) if callable(at) else at)).argmin())]
     return z, heights, column.detach().cpu().numpy()
 
 

@@ -1,84 +1,87 @@
-"""Check: what a bench has against what it needs, one row each, before a long run."""
+"""Check: what a bench has against what it needs, before a long run. Imports no torch."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from fouroptics.bench import operation, rows
+from fouroptics.bench.columns import columns
+from fouroptics.bench.geometry import focal_lengths, geometry
+from fouroptics.bench.rows import Row
 from fouroptics.bench.settings import FourFConfig
-from fouroptics.units import show
+from fouroptics.errors import GeometryError
 
 
 @dataclass(frozen=True)
-class Row:
-    """One quantity of a config.
+class Report:
+    """The rows of a check; it can be walked through like a list."""
 
-    Attributes
+    rows: tuple[Row, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no row says "no"."""
+        return all(row.ok for row in self.rows)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return one dictionary a row, with the key ``ok`` beside its fields."""
+        return [asdict(row) | {"ok": row.ok} for row in self.rows]
+
+    def __str__(self) -> str:
+        cells = [(r.quantity, r.have, r.need, r.verdict, "" if r.verdict == "ok" else r.remedy) for r in self.rows]
+        return columns(("quantity", "have", "need", "verdict", "remedy"), cells)
+
+
+def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08) -> Report:
+    """What a bench has against what it needs: lattice, image, lenses, panel, light, time and alignment.
+
+    All is arithmetic on the file, for each line of the spectrum where it matters, and the worst is shown.
+
+    Parameters
     ----------
-    quantity, have, need : str
-        What it is, its value and what it should be.
-    ok : bool
-        Whether the bench works as the file says.
-    remedy : str
-        What to change where it does not.
+    config : FourFConfig
+        The bench.
+    taps : int
+        Taps of a kernel along an axis, 2 at least.
+    light : float
+        Part of the light on the panel that the masks put into the taps, in (0, 1].
+
+    Returns
+    -------
+    Report
+        Its rows, of the verdicts ``ok``, ``note`` (works, but look) and ``no`` (cannot work).
+
+    Raises
+    ------
+    GeometryError
+        If `taps` or `light` is out of its range.
+
+    Examples
+    --------
+    >>> import tomllib
+    >>> from fouroptics.bench.settings import EXAMPLE
+    >>> report = check(FourFConfig.model_validate(tomllib.loads(EXAMPLE)))
+    >>> print(report.ok, report.rows[0].have, report.rows[0].need, sep=", ")
+    True, 500 pixels, at most 1080
     """
-
-    quantity: str
-    have: str
-    need: str
-    ok: bool
-    remedy: str
-
-
-def check(config: FourFConfig) -> list[Row]:
-    """Geometry of a 4f bench: panel, iris, camera and lenses against the band of the input and the size of the image.
-
-    Formulas: band ``lambda f1 / p``, replicas of the panel ``lambda f2 / p_slm`` apart in the camera plane, and in
-    the plane of a lens light up to half the panel plus half the input or half the camera off the axis.
-    """
-    n = max(config.input.shape)
-    pixels = min(config.panel.shape)
-    ratio = config.image_grid.spacing[0] / config.camera.pitch
-    image = max(config.image_grid.extent)
-    sensor = min(config.camera_grid.extent)
-    rows = [
-        Row(
-            "band on the panel",
-            f"{config.band:.4g} pixels",
-            f"at most {pixels}",
-            config.band <= pixels + 0.5,
-            "a larger panel, a coarser input or a shorter f1; else the panel cuts the finest detail",
-        ),
-        Row(
-            "panel pixels in the band",
-            f"{config.band:.4g}",
-            f"at least {2 * n - 1}",
-            config.band >= 2 * n - 1,
-            "a longer f1 or a finer input; else the panel's replicas overlap the image",
-        ),
-        Row(
-            "camera over the image",
-            show(sensor, "length", 4),
-            f"at least {show(image, 'length', 4)}",
-            sensor >= image * (1 - 1e-9),
-            "a larger camera or a shorter f2",
-        ),
-        Row(
-            "camera pixels per image pixel",
-            f"{ratio:.6g}",
-            "a whole number",
-            abs(ratio - round(ratio)) < 1e-3 and ratio >= 0.999,
-            f"camera pitch = {show(config.image_grid.spacing[0] / max(round(ratio), 1), 'length')}",
-        ),
-    ]
-    ends = (("lens1", config.lens1, config.input_grid.extent), ("lens2", config.lens2, config.camera_grid.extent))
-    for name, lens, far in ends:
-        need = math.hypot(*(a + b for a, b in zip(config.fourier_grid.extent, far, strict=True)))
-        rows.append(
-            Row(
-                f"{name} diameter",
-                "open" if lens.diameter is None else show(lens.diameter, "length", 4),
-                f"at least {show(need, 'length', 3)}",
-                lens.diameter is None or lens.diameter >= need,
-                "a larger lens; else it vignettes the corners",
-            )
-        )
-    return rows
+    if taps < 2 or not 0 < light <= 1:
+        raise GeometryError(f"taps = {taps}, light = {light}: take 2 taps at least, and light above 0 and up to 1")
+    lines = dict.fromkeys([config.light.wavelength, *(line for line, _ in config.light.spectrum)])
+    places = [geometry(config, line, taps) for line in lines if min(focal_lengths(config, line)) > 0]
+    parts = (
+        rows.lattice(config, places, taps),
+        rows.image(config, places),
+        rows.lenses(config, places, [line for line in lines if min(focal_lengths(config, line)) <= 0]),
+        rows.panel(config, places),
+        rows.fold(config, places[0]),
+        operation.light(config, light),
+        operation.time(config),
+        rows.alignment(config, places, taps),
+    )
+    return Report(tuple(row for part in parts for row in part))

@@ -1,28 +1,56 @@
-"""The input display: the beam on it, what an image does to the beam, what a pixel does to its spectrum."""
+"""The input display: the beam on it, and what an image does to the beam."""
 
 import math
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fouroptics.bench.settings import FourFConfig
+from fouroptics.bench.nuisances import Dust, LaserDrift, PointingJitter, WindowFringes
+from fouroptics.bench.settings import FourFConfig, InputConfig
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.light.sources import axes, modulation
 from fouroptics.units import show
-from fouroptics.waves.transforms import square_pixels
+from fouroptics.waves.transforms import phasor, square_pixels
 
 
 def illumination(config: FourFConfig) -> Tensor:
-    """Amplitude of the beam on the display, float64 (y, x), in sqrt(W)/m; uniform without a `beam_radius`."""
+    """Amplitude of the beam on the display in sqrt(W)/m, float64 (y, x), complex128 where `pointing` is not 0.
+
+    Uniform without a `beam_radius`.
+    """
     light, grid = config.light, config.input_grid
+    y, x = axes(grid)
     if light.beam_radius is None:
         height, width = grid.extent
-        return torch.full(grid.shape, math.sqrt(light.power / (height * width)), dtype=torch.float64)
-    y, x = axes(grid)
-    peak = math.sqrt(2 * light.power / math.pi) / light.beam_radius
-    return peak * torch.exp(-(y**2 + x**2) / light.beam_radius**2)
+        beam = torch.full(grid.shape, math.sqrt(light.power / (height * width)), dtype=torch.float64)
+    else:
+        peak = math.sqrt(2 * light.power / math.pi) / light.beam_radius
+        beam = peak * torch.exp(-(y**2 + x**2) / light.beam_radius**2)
+    if light.pointing == (0.0, 0.0):
+        return beam
+    slope_y, slope_x = (math.sin(angle) / light.wavelength for angle in light.pointing)
+    return beam * phasor(slope_y * y + slope_x * x)
+
+
+def coded(config: InputConfig, grey: Tensor) -> Tensor:
+    """What the display does to the beam, real or complex (..., y, x), for grey values in [0, 1].
+
+    The `coding` of ``grey**gamma``; where that is real, its power is ``1/C + (1 - 1/C) u^2`` for a contrast C.
+    """
+    light = modulation(grey if config.gamma == 1 else _grey(grey) ** config.gamma, config.coding)
+    if config.contrast is None or light.is_complex():
+        return light
+    dark = 1 / config.contrast
+    return (dark + (1 - dark) * light.square()).sqrt()
+
+
+def _grey(grey: Tensor) -> Tensor:
+    """Refuse what no power may be taken of, as `modulation` does."""
+    modulation(grey, "amplitude")
+    return grey
 
 
 def encode(config: FourFConfig, light: Tensor | Field) -> Field:
@@ -51,8 +79,24 @@ def encode(config: FourFConfig, light: Tensor | Field) -> Field:
     if tuple(light.shape[-2:]) != grid.shape:
         raise GeometryError(f"images {tuple(light.shape)} do not end in the shape of the display, {grid.shape}")
     grey = light if light.is_floating_point() or light.is_complex() else light.float()
-    coded = modulation(grey, config.input.coding)
-    return Field(coded * illumination(config).to(grey), grid, wavelength)
+    light, beam = coded(config.input, grey), illumination(config)
+    kind = light.dtype if light.is_complex() or not beam.is_complex() else light.dtype.to_complex()
+    return Field(light * beam.to(light.device, kind), grid, wavelength)
+
+
+def nuisances(config: FourFConfig) -> Iterator[nn.Module]:
+    """What fringes, dust and the laser do to the light of the display, as elements."""
+    part = config.nuisances
+    if fringes := part.fringes:
+        frequency = (math.sin(fringes.angle) / fringes.period, math.cos(fringes.angle) / fringes.period)
+        yield WindowFringes(fringes.amplitude, frequency, fringes.phase)
+    if dust := part.dust:
+        area = config.input_grid.extent
+        yield Dust.scattered(dust.count, area, (dust.radius, dust.radius), seed=dust.seed)
+    if part.power_drift:
+        yield LaserDrift(part.power_drift, part.seed)
+    if part.pointing_jitter:
+        yield PointingJitter(part.pointing_jitter, part.seed + 1)
 
 
 def sampled(config: FourFConfig, field: Field) -> Field:
@@ -61,12 +105,3 @@ def sampled(config: FourFConfig, field: Field) -> Field:
         return field
     (ny, nx), pitch = config.input.shape, config.input.pitch / 3
     return Field(square_pixels(field.data, 3), Grid((6 * ny, 6 * nx), (pitch, pitch)), field.wavelength)
-
-
-def pixel_spectrum(config: FourFConfig, plane: Grid) -> Tensor:
-    """Spectrum of one pixel in the Fourier plane, float64 (fy, fx): 1 for points, sinc sinc for squares."""
-    y, x = axes(plane)
-    if config.input.pixel == "point":
-        return torch.ones_like(y * x)
-    unit = config.input.pitch / (config.light.wavelength * config.lens1.focal_length)
-    return torch.sinc(y * unit) * torch.sinc(x * unit)

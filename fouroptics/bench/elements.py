@@ -1,108 +1,40 @@
-"""Elements: aberrations, and the parts of a bench as Modules. Each holds its setting and calls one function."""
+"""Elements: the parts of a bench as Modules. Each holds its setting and calls one function.
+
+A thin part has a `pose`, and `act`: what it does to light on its own plane. What `takes` its light is for the ledger.
+"""
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from fouroptics.bench.aberrations import Coefficients, aberrated
+from fouroptics.bench.aberrations import aberrate as aberrate
+from fouroptics.bench.apertures import Aperture as Aperture
+from fouroptics.bench.apertures import BeamBlock as BeamBlock
+from fouroptics.bench.gratings import Diffuser as Diffuser
+from fouroptics.bench.gratings import Grating as Grating
+from fouroptics.bench.lenses import FourierLens as FourierLens
+from fouroptics.bench.lenses import Lens as Lens
+from fouroptics.bench.pose import Pose, coordinates, placed
 from fouroptics.errors import GeometryError, SamplingWarning
-from fouroptics.light import shapes, zernike
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid, Pair
-from fouroptics.light.sources import axes
-from fouroptics.units import show
-from fouroptics.waves import lenses, propagation
-
-#: Noll's j and its coefficient in rad RMS, or the coefficients from j = 1 on.
-Coefficients = Mapping[int, float | Tensor] | Sequence[float | Tensor] | Tensor
-
-
-def aberrate(field: Field, coefficients: Coefficients, radius: float, center: Pair = (0.0, 0.0)) -> Field:
-    """Multiply by the phase ``exp(i sum_j a_j Z_j(y / radius, x / radius))`` over a disk; the light outside stays.
-
-    With Noll's `zernike.noll`, so ``a_j`` is the RMS of its term over the disk in rad, and the Strehl ratio of a round
-    pupil is about ``exp(-sum a_j^2)`` over j > 1 (Mahajan, J. Opt. Soc. Am. 73, 860, 1983).
-
-    The polynomials hold in every cell that the disk touches, those on the rim of ``shapes.circle(grid, radius)`` too,
-    and end there: outside they grow like ``rho^n``, which no grid holds. The phase steps to 0 at that rim, so block the
-    light outside, or choose a radius that holds all of it.
-
-    Parameters
-    ----------
-    field : Field
-        Batch of fields (..., y, x).
-    coefficients : mapping, sequence or torch.Tensor
-        ``{j: rad RMS}``, or the coefficients of j = 1, 2, 3, ... in rad RMS; numbers, or tensors that may need a
-        gradient. Tensors (..., 1, 1) in a mapping or sequence make a batch.
-    radius : float
-        Of the unit disk, in metres.
-    center : tuple of float
-        Position (y, x) of its centre in metres.
-
-    Returns
-    -------
-    Field
-        On the same grid, same dtype.
-
-    Raises
-    ------
-    GeometryError
-        If a j is no whole number from 1 on, a tensor of coefficients has not one axis, or the radius is not positive.
-
-    Warns
-    -----
-    SamplingWarning
-        If the phase turns by more than pi from one sample of the disk to the next, or the radius holds fewer than 2.5
-        samples for each radial order: from there on the RMS of a sampled mode is right to 10 %.
-    """
-    grid, device = field.grid, field.data.device
-    if not (math.isfinite(radius) and radius > 0):
-        raise GeometryError(f"radius = {radius!r}: must be finite and positive, in metres")
-    if isinstance(coefficients, Tensor) and coefficients.ndim != 1:
-        raise GeometryError(f"coefficients {tuple(coefficients.shape)}: give one axis, from j = 1 on, or a mapping")
-    terms = dict(coefficients if isinstance(coefficients, Mapping) else enumerate(coefficients, start=1))
-    y, x = ((axis - c) / radius for axis, c in zip(axes(grid, device), center, strict=True))
-    phase = torch.zeros(grid.shape, dtype=torch.float64, device=device)
-    for j, a in terms.items():
-        phase = phase + torch.as_tensor(a, dtype=torch.float64, device=device) * zernike.noll(j, y, x)
-    touched = torch.hypot(y, x) <= 1 + math.hypot(*grid.spacing) / (2 * radius)
-    _warn_about_aberrations(grid, phase.detach().where(touched, math.nan), terms, radius)
-    phase = phase.where(touched, 0.0)
-    return field.modulate(torch.polar(torch.ones_like(phase), phase))
-
-
-def _warn_about_aberrations(grid: Grid, phase: Tensor, orders: Iterable[int], radius: float) -> None:
-    """Of a phase that is NaN outside its disk."""
-    order = max([2, *(zernike.indices(j)[0] for j in orders)])
-    coarse, need = max(grid.spacing), 2.5 * order
-    if radius < 0.99 * need * coarse:
-        warnings.warn(
-            f"aberrations to radial order {order} over a radius of {show(radius, 'length', 4)} hold "
-            f"{radius / coarse:.3g} samples of {show(coarse, 'length', 4)} and need {need:.3g}: use samples of "
-            f"{show(radius / need, 'length', 3)}, or a larger radius",
-            SamplingWarning,
-            stacklevel=3,
-        )
-    for axis, d in enumerate(grid.spacing):
-        steps = phase.diff(dim=axis - 2).abs().nan_to_num(0)
-        turn = float(steps.max()) if steps.numel() else 0.0
-        if turn > math.pi * (1 + 1e-9):
-            rim = 1 + (order - 1) * d / radius  # how much steeper it may be there than over its last cell
-            warnings.warn(
-                f"the aberrations turn the phase by {turn:.3g} rad from one sample of {show(d, 'length', 4)} to the "
-                f"next: they are aliased; use samples of {show(0.99 * d * math.pi / turn / rim, 'length', 3)}",
-                SamplingWarning,
-                stacklevel=3,
-            )
-            return
+from fouroptics.light.resample import BAND, sample
+from fouroptics.waves import propagation
+from fouroptics.waves.sampling import number
+from fouroptics.waves.transforms import fft2, frequencies
 
 
 class FreeSpace(nn.Module):
-    """Free space over `distance` metres, onto the same or another grid."""
+    """Free space over `distance` metres, onto the same or another grid; a Parameter of distance learns."""
 
-    def __init__(self, distance: float, onto: Grid | None = None) -> None:
+    takes = "window edge"
+
+    def __init__(self, distance: float | Tensor, onto: Grid | None = None) -> None:
         super().__init__()
         self.length, self.onto = distance, onto
 
@@ -111,62 +43,49 @@ class FreeSpace(nn.Module):
         return propagation.propagate(field, self.length, self.onto)
 
 
-class Lens(nn.Module):
-    """Thin lens with a round aperture of `diameter` metres (None: open) about its `center` (y, x)."""
-
-    length = 0.0
-
-    def __init__(self, focal_length: float, diameter: float | None = None, center: Pair = (0.0, 0.0)) -> None:
-        super().__init__()
-        self.focal_length, self.diameter, self.center = focal_length, diameter, center
-
-    def forward(self, field: Field) -> Field:
-        """See `lenses.lens`."""
-        out = lenses.lens(field, self.focal_length, self.center)
-        if self.diameter is None:
-            return out
-        return out.modulate(shapes.circle(field.grid, self.diameter / 2, self.center))
-
-
-class FourierLens(nn.Module):
-    """Ideal lens from its front to its back focal plane, onto any grid."""
-
-    def __init__(self, focal_length: float, onto: Grid | None = None) -> None:
-        super().__init__()
-        self.focal_length, self.onto, self.length = focal_length, onto, 2 * focal_length
-
-    def forward(self, field: Field) -> Field:
-        """See `lenses.fourier_lens`."""
-        return lenses.fourier_lens(field, self.focal_length, self.onto)
-
-
 class Mask(nn.Module):
-    """A fixed transmission (y, x), real or complex: an aperture, a stop, a shown mask."""
+    """A fixed transmission, real or complex: an aperture, a stop, a shown mask.
+
+    Parameters
+    ----------
+    transmission : torch.Tensor or callable
+        Samples (y, x) on the grid of the field, or a function of coordinates (y, x) in metres, float64 tensors that
+        broadcast: exact at any pose.
+    pose : Pose, optional
+        How it stands. Samples that come to lie between samples are interpolated, see `sample`; beyond the edge of
+        their grid a mask is opaque.
+
+    Warns
+    -----
+    SamplingWarning
+        If samples are interpolated that are finer than that can be: more than 1 % of them, RMS, is beyond half of
+        their band.
+    """
 
     length = 0.0
-    transmission: Tensor
+    takes = "absorption"
+    transmission: Tensor | Callable[[Tensor, Tensor], Tensor]
 
-    def __init__(self, transmission: Tensor) -> None:
+    def __init__(self, transmission: Tensor | Callable[[Tensor, Tensor], Tensor], pose: Pose | None = None) -> None:
         super().__init__()
-        self.register_buffer("transmission", torch.as_tensor(transmission))
+        if isinstance(transmission, nn.Parameter) or callable(transmission):
+            self.transmission = transmission
+        else:
+            self.register_buffer("transmission", torch.as_tensor(transmission))
+        self.pose = pose
 
     def forward(self, field: Field) -> Field:
-        """Multiply the field by the transmission."""
-        return field.modulate(self.transmission)
+        """See `placed`."""
+        return placed(field, self.pose, self.act)
 
-
-class Aperture(nn.Module):
-    """Round stop of `diameter` metres about its `center` (y, x); any other `shapes` is a `Mask`."""
-
-    length = 0.0
-
-    def __init__(self, diameter: float, center: Pair = (0.0, 0.0)) -> None:
-        super().__init__()
-        self.diameter, self.center = diameter, center
-
-    def forward(self, field: Field) -> Field:
-        """See `shapes.circle`."""
-        return field.modulate(shapes.circle(field.grid, self.diameter / 2, self.center))
+    def act(self, field: Field, pose: Pose | None) -> Field:
+        """What it does to light on its plane."""
+        if not isinstance(self.transmission, Tensor):
+            return field.modulate(self.transmission(*coordinates(field, pose)))
+        if pose is None:
+            return field.modulate(self.transmission)
+        _warn_if_fine(self.transmission.detach(), field.grid)
+        return field.modulate(sample(self.transmission, field.grid, *coordinates(field, pose)))
 
 
 class Aberration(nn.Module):
@@ -174,10 +93,81 @@ class Aberration(nn.Module):
 
     length = 0.0
 
-    def __init__(self, coefficients: Coefficients, radius: float, center: Pair = (0.0, 0.0)) -> None:
+    def __init__(
+        self, coefficients: Coefficients, radius: float, center: Pair = (0.0, 0.0), pose: Pose | None = None
+    ) -> None:
         super().__init__()
-        self.coefficients, self.radius, self.center = coefficients, radius, center
+        self.coefficients, self.radius, self.center, self.pose = coefficients, radius, center, pose
 
     def forward(self, field: Field) -> Field:
-        """See `aberrate`."""
-        return aberrate(field, self.coefficients, self.radius, self.center)
+        """See `placed`."""
+        return placed(field, self.pose, self.act)
+
+    def act(self, field: Field, pose: Pose | None) -> Field:
+        """What it does to light on its plane."""
+        y, x = (axis - c for axis, c in zip(coordinates(field, pose), self.center, strict=True))
+        return aberrated(field, self.coefficients, self.radius, y, x)
+
+
+class BeamSplitter(nn.Module):
+    """Lossless beam splitter of a power `transmittance` T; the bench goes on along one `port` of it.
+
+    Transmits ``sqrt(T)``, reflects ``i sqrt(1 - T)``: the two ports are then those of a unitary matrix, the same from
+    both sides. The bench is drawn unfolded, so the reflected light is not mirrored.
+    """
+
+    length = 0.0
+    takes = "other port"
+
+    def __init__(
+        self, transmittance: float | Tensor = 0.5, port: Literal["transmitted", "reflected"] = "transmitted"
+    ) -> None:
+        super().__init__()
+        if not 0 <= number(transmittance) <= 1:
+            raise GeometryError(f"transmittance = {number(transmittance)}: a part of the power, from 0 to 1")
+        if port not in ("transmitted", "reflected"):
+            raise GeometryError(f"port = {port!r}: use 'transmitted' or 'reflected'")
+        self.transmittance, self.port = transmittance, port
+
+    def forward(self, field: Field) -> Field:
+        """Multiply by the amplitude of the port."""
+        t = torch.as_tensor(self.transmittance, dtype=torch.float64)
+        return field.modulate(t.sqrt() if self.port == "transmitted" else 1j * (1 - t).sqrt())
+
+
+class Misalignment(nn.Module):
+    """A thin part that is not where it should be: `element`, which has no pose of its own, at a `pose`."""
+
+    length = 0.0
+
+    def __init__(self, element: nn.Module, pose: Pose) -> None:
+        super().__init__()
+        if not hasattr(element, "act") or getattr(element, "pose", None) is not None:
+            raise GeometryError(
+                f"{type(element).__name__} cannot be misaligned: it must be a thin part, and have no pose of its own"
+            )
+        self.element, self.pose = element, pose
+
+    @property
+    def takes(self) -> str:
+        """What takes the light of its part."""
+        return getattr(self.element, "takes", "absorption")
+
+    def forward(self, field: Field) -> Field:
+        """See `placed`."""
+        return placed(field, self.pose, cast("Any", self.element).act)
+
+
+def _warn_if_fine(samples: Tensor, grid: Grid) -> None:
+    power = fft2(samples.to(torch.complex128)).abs().square()
+    fy, fx = (frequencies(n, 1.0).abs().to(power.device) for n in samples.shape[-2:])
+    beyond = ((fy[:, None] > BAND / 2) | (fx > BAND / 2)).expand(power.shape)
+    part = math.sqrt(float(power[beyond].sum() / power.sum().clamp_min(1e-300)))
+    if part > 0.01:
+        warnings.warn(
+            f"a mask on {grid} is moved or turned between its samples, and {100 * part:.2g} % of it, RMS, varies "
+            "faster than half of their band: that part is interpolated badly; give a function of (y, x), or a smoother "
+            "mask",
+            SamplingWarning,
+            stacklevel=4,
+        )

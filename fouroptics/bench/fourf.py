@@ -5,52 +5,32 @@ apertures.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fouroptics.bench import display
-from fouroptics.bench.bench import Bench, Place, Section
-from fouroptics.bench.check import Row, check
+from fouroptics.bench import display, ideal, passes, readout, response, wave
+from fouroptics.bench.bench import Axis, Bench, Place, Section
+from fouroptics.bench.check import Report, check
+from fouroptics.bench.cost import Cost, check_memory, cost
 from fouroptics.bench.elements import FreeSpace, Lens, Mask
+from fouroptics.bench.schedule import Schedule, schedule
 from fouroptics.bench.settings import FourFConfig, LensConfig
-from fouroptics.devices import panel
+from fouroptics.bench.shown import Frames, PanelMasks, checked, crop, levels, shown
 from fouroptics.devices.camera import Camera
-from fouroptics.devices.panel import SLMConfig
 from fouroptics.devices.slm import SLM
 from fouroptics.errors import ConfigError, GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
-from fouroptics.waves.propagation import propagate
-from fouroptics.waves.transforms import fourier
+from fouroptics.light.sources import plane_wave
 
+LARGE = 2**26  #: samples of a result, from which on the free memory is looked at before
 PLANES = ("input", "lens1", "fourier", "mask", "lens2", "camera")
-
-
-class PanelMasks(Protocol):
-    """Masks as grey levels (M, height, width) for a panel, such as a MaskSet."""
-
-    @property
-    def gray(self) -> NDArray[Any]:
-        """Grey levels (M, height, width)."""
-        ...
-
-    @property
-    def slm(self) -> SLMConfig:
-        """The panel that the levels are for."""
-        ...
-
-
-class PanelFrames(NamedTuple):
-    """The least that `FourF` needs of masks: grey levels (M, height, width) and their panel."""
-
-    gray: NDArray[Any]
-    slm: SLMConfig
 
 
 class FourF(nn.Module):
@@ -83,8 +63,9 @@ class FourF(nn.Module):
         if isinstance(config, str | Path):
             raise ConfigError(f"{config}: FourF takes a configuration; use FourF.from_toml for a file")
         self.config = config if isinstance(config, FourFConfig) else FourFConfig.model_validate(config)
-        self.slm = SLM(self.config.panel)
+        self.slm = SLM(self.config.lit_panel, self.config.light.wavelength)
         self.camera = Camera(self.config.camera)
+        self.nuisances = nn.Sequential(*display.nuisances(self.config))
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "FourF":
@@ -118,13 +99,45 @@ class FourF(nn.Module):
         """Camera pixels. For even sizes the centre is one pixel off, so that a flip gives the upright picture."""
         return self.config.camera_grid
 
-    def check(self) -> list[Row]:
-        """What the bench has against what it needs; see `check.check`."""
+    def check(self) -> Report:
+        """What the bench has against what it needs, as a table; see `check.check`."""
         return check(self.config)
 
+    def schedule(self, images: int, masks: int, **options: Any) -> Schedule:
+        """Frames and seconds of a run on the hardware; see `schedule.schedule` for the options."""
+        return schedule(self.config, images, masks, **options)
+
+    def cost(self, images: int, masks: int, **options: Any) -> Cost:
+        """Transforms, seconds and bytes of a simulation, before it runs; see `cost.cost` for the options."""
+        return cost(self.config, images, masks, **options)
+
     def encode(self, light: Tensor | Field) -> Field:
-        """Light behind the display, for images (..., y, x) in [0, 1] or a field; see `display.encode`."""
-        return display.encode(self.config, light)
+        """Light behind the display, for images (..., y, x) in [0, 1] or a field; see `display.encode`.
+
+        Images meet the nuisances of the bench: fringes, dust, at each call the next power and pointing of the laser.
+        """
+        u = display.encode(self.config, light)
+        return u if isinstance(light, Field) else self.nuisances(u)
+
+    @property
+    def is_shift_invariant(self) -> bool:
+        """Whether a kernel says all: the Fourier model with lenses in place, nothing off along the axis or turned."""
+        return response.is_shift_invariant(self.config)
+
+    @property
+    def reference(self) -> float | None:
+        """Amplitude of the reference arm on the camera in sqrt(W)/m; None for "auto", or without an arm."""
+        arm = self.config.reference
+        if arm is None or arm.power is None:
+            return None
+        return math.sqrt(arm.power / math.prod(self.camera_grid.extent))
+
+    @property
+    def lines(self) -> list[tuple[float, "FourF"]]:
+        """Share of the power and bench of each spectral line; the bench itself where the light has one wavelength."""
+        lines = self.config.light.spectrum
+        total = sum(weight for _, weight in lines)
+        return [(weight / total, FourF(self.config.at(line))) for line, weight in lines] or [(1.0, self)]
 
     # ---- the bench -------------------------------------------------------------------------------
 
@@ -146,100 +159,130 @@ class FourF(nn.Module):
         -------
         Field
             (..., y, x), (..., M, y, x), or with channels (..., M, y, x) summed over C.
+
+        Raises
+        ------
+        GeometryError
+            If images or masks do not fit the bench, or its light has no field: use `intensity`.
         """
+        if self.config.light.spectrum or self.config.light.coherence == "incoherent":
+            what = "with a light.spectrum" if self.config.light.spectrum else "that is incoherent"
+            raise GeometryError(f"light {what} has no field: call bench.intensity(...), or the benches of bench.lines")
         u, onto = self.encode(light), onto or self.camera_grid
         far = max(float(np.abs(axis).max()) for axis in onto.coordinates()) / self.config.magnification
-        front, shown = self._front(u), self._shown(masks, u.data.dtype, far)
-        parts = (self._back(_modulate(front(plane), mask), onto) for plane, mask in shown)
+        self._check_memory(u, masks, onto)
+        through = self._through(u, onto)
+        parts = (through(*part) for part in shown(self.config, self.slm, masks, u.data.dtype, far))
         total = next(parts)
         for part in parts:
-            total = total.replace(data=total.data + part.data)
+            total += part
+        return u.replace(data=total, grid=onto)
+
+    def _check_memory(self, u: Field, masks: Tensor | PanelMasks, onto: Grid) -> None:
+        """Refuse a large call that does not fit into the free memory."""
+        ideal = isinstance(masks, Tensor)
+        many = (masks.shape[0] if masks.ndim > 2 else 1) if ideal else len(masks.gray)
+        channels = masks.shape[1] if ideal and masks.ndim == 4 else 1
+        images = math.prod(u.data.shape[:-2]) // channels
+        if self.config.model == "fourier" and images * many * math.prod(onto.shape) > LARGE:
+            counts = {"channels": channels, "nodes": 1 if ideal else 2, "dtype": u.data.dtype, "onto": onto}
+            check_memory(cost(self.config, images, many, speed=1.0, **counts), u.data.device)
+
+    def intensity(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Tensor:
+        """Mean intensity in the camera plane in W/m^2, summed over the lines of the spectrum.
+
+        For incoherent light it is the image of intensities, of a display whose power reaches the panel's window and
+        lights it evenly; `onto` is then `image_grid`, moved by whole pixels or not.
+
+        Parameters
+        ----------
+        light, masks, onto
+            As for a call of the bench; `onto` left out is `camera_grid`, for incoherent light `image_grid`.
+
+        Returns
+        -------
+        torch.Tensor
+            Real (..., y, x) or (..., M, y, x).
+        """
+        parts = (share * bench._intensity(light, masks, onto) for share, bench in self.lines)
+        total = next(parts)
+        for part in parts:
+            total = total + part
         return total
 
-    def _shown(self, masks: Tensor | PanelMasks, dtype: torch.dtype, far: float) -> Iterator[tuple[Grid, Tensor]]:
-        """Planes and transmissions that add up to the panel: one of ideal samples, or one a node of a pixel.
+    def _intensity(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None) -> Tensor:
+        if self.config.light.coherence == "coherent":
+            return self(light, masks, onto or self.camera_grid).intensity
+        return response.incoherent_image(self.config, self.slm, self.encode(light), masks, onto or self.image_grid)
 
-        `far` metres off the axis, as the input plane sees it, lies the farthest place where the field is wanted.
+    def frames(
+        self,
+        light: Tensor | Field,
+        masks: Tensor | PanelMasks,
+        onto: Grid | None = None,
+        reference: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Intensities of the frames that one result of the bench's readout takes, in W/m^2.
+
+        Parameters
+        ----------
+        light, masks, onto
+            As for a call of the bench. For ``split`` the masks of the positive kernels come first, then, as many, those
+            of the negative ones.
+        reference : float, optional
+            Amplitude of the reference wave in sqrt(W)/m; left out, that of ``reference.power``.
+        generator : torch.Generator, optional
+            Draws the drift of the reference from frame to frame, a random walk; left out, it stands still.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            1, 2 or 4 frames (..., M, y, x); `readout` has the functions that make a result of them.
+
+        Raises
+        ------
+        GeometryError
+            If a reference is needed and ``reference.power`` is "auto", or masks of ``split`` do not pair.
         """
-        plane, pitch = self.fourier_grid, self.config.panel.pitch
-        if isinstance(masks, Tensor):
-            yield plane, self._ideal(masks).to(dtype)
-            return
-        phase = self._shown_phase(masks)
-        phasor = torch.polar(torch.ones_like(phase), phase)
-        scale = self.wavelength * self.config.lens1.focal_length
-        order = self.slm.order_for((far + max(self.input_grid.extent) / 2) * pitch / scale)
-        for node in self.slm.nodes(order):
-            if node.active == 0 and self.slm.dead == 0:
-                continue
-            shifted = plane.shifted(node.offset[0] * pitch, node.offset[1] * pitch)
-            yield shifted, (node.active * phasor + node.dead * self.slm.dead).to(dtype)
+        kind, arm = self.config.readout.kind, self.config.reference
+        if kind == "intensity" or kind == "split" or arm is None:
+            seen = self.intensity(light, masks, onto)
+            return (seen,) if kind != "split" else readout.halves(seen)
+        amplitude = self.reference if reference is None else reference
+        if amplitude is None:
+            raise GeometryError(
+                "reference.power is 'auto': give reference=, an amplitude in sqrt(W)/m, set once on training images"
+            )
+        field = self(light, masks, onto)
+        area = math.prod(field.grid.extent)
+        wave = plane_wave(field.grid, self.wavelength, power=area, direction=arm.direction, dtype=field.data.dtype)
+        steps = torch.randn(readout.FRAMES[kind], generator=generator) if generator else torch.zeros(4)
+        drift = arm.phase_drift * (steps.cumsum(0) - steps[0])
+        return readout.with_reference(kind, field.data, amplitude * wave.data, drift.tolist())
 
-    def _ideal(self, masks: Tensor) -> Tensor:
-        """Check transmissions that are given as ideal samples."""
-        if tuple(masks.shape[-2:]) != self.fourier_grid.shape:
-            raise GeometryError(
-                f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {self.fourier_grid.shape}"
+    def _through(self, u: Field, onto: Grid) -> Callable[[Grid, Tensor], Tensor]:
+        """Light on the camera, as a function of a plane and of the transmissions on it."""
+        if self.config.model == "fourier":
+            return lambda plane, mask: passes.through(
+                self.config, u, plane, mask * self.pixel_spectrum(plane).to(mask), onto
             )
-        if not bool(torch.isfinite(masks).all()):
-            raise GeometryError("masks hold values that are not finite; mend what made them")
-        if not masks.is_complex() and not bool((masks.abs() <= 1).all()):
-            raise GeometryError(
-                f"real masks reach {float(masks.abs().max()):.4g}; a mask is a transmission: give "
-                "bench.slm(phase) or torch.polar(amplitude, phase) for a phase in rad"
-            )
-        return masks
+        front = wave.front(self.config, u)
+
+        def through(plane: Grid, mask: Tensor) -> Tensor:
+            passes.check_axes(u.data, mask)
+            light = front(plane)
+            return wave.back(self.config, light.replace(data=passes.modulated(light.data, mask)), onto).data
+
+        return through
 
     def transmission(self, masks: PanelMasks) -> Tensor:
         """One number a panel pixel for masks, as `SLM` gives it, (M, fy, fx) complex128: exact near the axis."""
-        return self.slm(self._shown_phase(masks))
+        return self.slm.transmission(self.crop(levels(self.config, masks)))
 
-    def _shown_phase(self, masks: PanelMasks) -> Tensor:
-        """Phase in rad that the panel shows for the levels of masks, (M, fy, fx), float64."""
-        mine = self.config.panel
-        for name in ("shape", "pitch", "bits", "grey"):
-            if getattr(masks.slm, name) != getattr(mine, name):
-                raise GeometryError(
-                    f"the masks are for a panel with {name} = {getattr(masks.slm, name)}, the bench has "
-                    f"{getattr(mine, name)}; compile them for this bench, or take the bench they were made for"
-                )
-        return panel.realised(torch.from_numpy(self.crop(masks.gray).astype(np.float64)), mine.bits, mine.grey)
-
-    def crop(self, frames: NDArray[Any]) -> NDArray[Any]:
+    def crop(self, frames: Frames) -> Frames:
         """Part of panel frames (..., height, width) that `fourier_grid` covers."""
-        rows, columns = (
-            slice(n // 2 - m // 2, n // 2 - m // 2 + m)
-            for n, m in zip(self.config.panel.shape, self.fourier_grid.shape, strict=True)
-        )
-        return frames[..., rows, columns]
-
-    def _front(self, u: Field) -> Callable[[Grid], Field]:
-        """From the display to the Fourier plane: a function of the grid there; what all grids share is done once."""
-        f1 = self.config.lens1.focal_length
-        if self.config.model == "wave":
-            behind = self._behind_lens1(u)
-            return lambda plane: propagate(behind, f1, plane)
-        return lambda plane: _lens_transform(u, f1, plane).modulate(self.pixel_spectrum(plane))
-
-    def _behind_lens1(self, u: Field) -> Field:
-        fine = display.sampled(self.config, u)
-        return self._arm(fine, self.config.lens1, self.fourier_grid).at("lens", fine)
-
-    def _back(self, u: Field, onto: Grid) -> Field:
-        """From behind the mask to the camera plane."""
-        if self.config.model == "wave":
-            return self._arm(u, self.config.lens2, onto)(u)
-        return _lens_transform(u, self.config.lens2.focal_length, onto)
-
-    def _arm(self, u: Field, lens: LensConfig, onto: Grid) -> Bench:
-        """Free space, lens, free space; the lens plane is as large and as fine as both ends ask for."""
-        f = lens.focal_length
-        ends = [max(abs(c) + e / 2 for c, e in zip(g.center, g.extent, strict=True)) for g in (u.grid, onto)]
-        half = 1.1 * sum(ends)  # light spreads a little beyond the geometric edge
-        pitch = self.wavelength * f / (2 * (half + max(ends)))
-        n = 2 * math.ceil(half / pitch)
-        middle = Grid((n, n), (pitch, pitch))
-        return Bench([("space", FreeSpace(f, middle)), ("lens", Lens(f, lens.diameter)), ("focus", FreeSpace(f, onto))])
+        return crop(self.config, frames)
 
     # ---- looking inside --------------------------------------------------------------------------
 
@@ -263,19 +306,25 @@ class FourF(nn.Module):
                 f"plane {plane!r} does not exist in the model 'fourier', whose lenses are ideal; set model = 'wave'"
             )
         if plane == "lens1":
-            return self._behind_lens1(u)
-        before = self._front(u)(self.fourier_grid)
+            return wave.behind_lens1(self.config, u)
+        before = self._before(u)
         if plane == "fourier":
             return before
         if masks is None:
             raise GeometryError(f"plane {plane!r} lies behind the panel: give the masks")
         if plane == "camera":
             return self(light, masks, onto)
-        masks = self._ideal(masks) if isinstance(masks, Tensor) else self.transmission(masks)
-        behind = _modulate(before, masks.to(before.data.dtype))
-        if plane == "mask":
-            return behind
-        return self._arm(behind, self.config.lens2, onto or self.camera_grid).at("lens", behind)
+        masks = checked(self.config, masks) if isinstance(masks, Tensor) else self.transmission(masks)
+        passes.check_axes(before.data, masks)
+        behind = before.replace(data=passes.modulated(before.data, masks.to(before.data.dtype)))
+        return behind if plane == "mask" else wave.behind_lens2(self.config, behind, onto or self.camera_grid)
+
+    def _before(self, u: Field) -> Field:
+        """Light on the panel."""
+        plane = self.fourier_grid
+        if self.config.model == "wave":
+            return wave.front(self.config, u)(plane)
+        return ideal.front(self.config, u)(plane).modulate(self.pixel_spectrum())
 
     def section(
         self,
@@ -284,6 +333,7 @@ class FourF(nn.Module):
         planes: int = 81,
         y: NDArray[np.float64] | None = None,
         x: Place = 0.0,
+        axis: Axis = "yz",
     ) -> Section:
         """Light along the bench for one image (y, x) and one mask (fy, fx), always by the wave model.
 
@@ -291,13 +341,13 @@ class FourF(nn.Module):
         for `Bench.section` with ``pad=1``: a picture, in which light that leaves a window comes back.
         """
         u, plane = display.sampled(self.config, self.encode(light)), self.fourier_grid
-        first = self._arm(u, self.config.lens1, plane)
+        first = _arm(u, self.config.lens1, plane)
         n = round(min(self.camera_grid.extent) / (2 * self.config.panel.pitch))  # a picture needs no finer camera
         image = Grid((n, n), (2 * self.config.panel.pitch, 2 * self.config.panel.pitch))
-        second = self._arm(u.replace(data=mask, grid=plane), self.config.lens2, image)
+        second = _arm(u.replace(data=mask, grid=plane), self.config.lens2, image)
         behind = [(f"{name}2", element) for name, element in second.elements.items()]
         whole = Bench([*first.elements.items(), ("mask", Mask(mask.to(u.data.dtype))), *behind])
-        return whole.section(u, ((np.arange(planes) + 0.5) * whole.length / planes).tolist(), y, x, pad=1)
+        return whole.section(u, ((np.arange(planes) + 0.5) * whole.length / planes).tolist(), y, x, pad=1, axis=axis)
 
     def psf(self, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
         """Field in the camera plane of one input pixel of amplitude 1 sqrt(W)/m on the axis."""
@@ -326,47 +376,21 @@ class FourF(nn.Module):
         Raises
         ------
         GeometryError
-            In the wave model, which is not shift-invariant.
+            If the bench is not shift-invariant.
         """
-        if self.config.model != "fourier":
-            raise GeometryError("the wave model is not shift-invariant, it has no kernel; call bench(images, masks)")
-        parts = [self._window(masks, tile) for tile in tiles]
-        return torch.stack(parts, -3)
-
-    def _window(self, masks: Tensor | PanelMasks, tile: tuple[int, int]) -> Tensor:
-        """Response (M, 2 ny - 1, 2 nx - 1) about one tile, complex128."""
-        shape, pitch, pose = self.config.input.shape, self.config.input.pitch, self.config.poses.camera
-        scale = self.wavelength * self.config.lens1.focal_length
-        center = [t * pitch + off / self.config.magnification for t, off in zip(tile, (pose.y, pose.x), strict=True)]
-        window = Grid((2 * shape[0] - 1, 2 * shape[1] - 1), (pitch, pitch), (center[0], center[1]))
-        far = max(abs(c) + n // 2 * pitch for c, n in zip(center, shape, strict=True))
-        total = torch.zeros((), dtype=torch.complex128)
-        for plane, mask in self._shown(masks, torch.complex128, far):
-            total = total + fourier(mask * self.pixel_spectrum(plane), plane, window, scale)
-        return total * (pitch * self.fourier_grid.spacing[0] / scale) ** 2
+        return response.kernel(self.config, self.slm, masks, tiles)
 
     def pixel_spectrum(self, plane: Grid | None = None) -> Tensor:
         """Spectrum of one input pixel on `fourier_grid` or another plane, float64 (fy, fx)."""
-        return display.pixel_spectrum(self.config, plane or self.fourier_grid)
+        return ideal.pixel_spectrum(self.config, plane or self.fourier_grid)
 
 
-def _lens_transform(field: Field, focal_length: float, onto: Grid) -> Field:
-    """`fourier_lens` without its warning: pixels do send light beyond one period, and the iris decides what counts."""
-    scale = field.wavelength * focal_length
-    data = fourier(field.data, field.grid, onto, scale) * complex(0, -field.grid.cell / scale)
-    return field.replace(data=data, grid=onto)
-
-
-def _modulate(field: Field, mask: Tensor) -> Field:
-    """Multiply fields (..., y, x) by masks (y, x) or (M, y, x), or sum (..., C, y, x) over C for masks (M, C, y, x)."""
-    data = field.data
-    if mask.ndim == 2:
-        return field.modulate(mask)
-    if mask.ndim == 3:
-        return field.replace(data=data.unsqueeze(-3) * mask)
-    if mask.ndim != 4 or data.ndim < 3 or data.shape[-3] != mask.shape[1]:
-        raise GeometryError(
-            f"masks {tuple(mask.shape)} and images {tuple(data.shape)} do not fit: masks (M, fy, fx) take "
-            "images (..., y, x), masks (M, C, fy, fx) take images (..., C, y, x)"
-        )
-    return field.replace(data=torch.einsum("...cyx,mcyx->...myx", data, mask))
+def _arm(u: Field, lens: LensConfig, onto: Grid) -> Bench:
+    """Free space, lens, free space, for a picture; the lens plane is as large and as fine as both ends ask for."""
+    f = lens.focal_length
+    ends = [max(abs(c) + e / 2 for c, e in zip(g.center, g.extent, strict=True)) for g in (u.grid, onto)]
+    half = 1.1 * sum(ends)  # light spreads a little beyond the geometric edge
+    pitch = u.wavelength * f / (2 * (half + max(ends)))
+    n = 2 * math.ceil(half / pitch)
+    middle = Grid((n, n), (pitch, pitch))
+    return Bench([("space", FreeSpace(f, middle)), ("lens", Lens(f, lens.diameter)), ("focus", FreeSpace(f, onto))])

@@ -1,13 +1,16 @@
 """The bench file: its sections and keys, as frozen configurations."""
 
 import math
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from fouroptics.config import Angle, FileConfig, Frequency, Length, Number, Power, Shape, Time, Whole
-from fouroptics.devices.camera import CameraConfig
 from fouroptics.devices.panel import SLMConfig
+from fouroptics.devices.panel import presets as panel_presets
+from fouroptics.devices.sensor import CameraConfig
+from fouroptics.devices.sensor import presets as camera_presets
 from fouroptics.light.grid import Grid
 
 Wavelength = Annotated[Length, Field(ge=1e-8, le=1e-3)]
@@ -66,12 +69,12 @@ class LensConfig(FileConfig):
 
 
 class PanelConfig(SLMConfig):
-    """``[panel]``: the SLM in the Fourier plane; an iris ``"band"`` on it passes one band of the input.
+    """``[panel]``: the SLM in the Fourier plane; an iris passes ``"band"``, one band of the input, or pixels (y, x).
 
     The iris moves with the panel.
     """
 
-    iris: Literal["band"] | None = None
+    iris: Literal["band"] | Shape | None = None
 
 
 class FoldConfig(FileConfig):
@@ -129,6 +132,11 @@ class ReferenceConfig(FileConfig):
     def _automatic(cls, data: Any) -> Any:
         return {**data, "power": None} if isinstance(data, dict) and data.get("power") == "auto" else data
 
+    @property
+    def direction(self) -> tuple[float, float]:
+        """Direction sines (y, x)."""
+        return math.sin(self.tilt[0]), math.sin(self.tilt[1])
+
 
 class PoseConfig(FileConfig):
     """Offset of a part from its place: `x`, `y` off the axis, `z` along it, away from the light."""
@@ -157,6 +165,10 @@ class PosesConfig(FileConfig):
     panel: PanelPoseConfig = PanelPoseConfig()
     lens2: PoseConfig = PoseConfig()
     camera: TurnedConfig = TurnedConfig()
+
+    def straight(self) -> "PosesConfig":
+        """Return the same poses without the tilt of the panel."""
+        return self.model_copy(update={"panel": self.panel.model_copy(update={"tilt": 0.0})})
 
 
 class FringesConfig(FileConfig):
@@ -189,6 +201,8 @@ class NuisancesConfig(FileConfig):
 class FourFConfig(FileConfig):
     """A 4f bench: the whole bench file."""
 
+    file_title: ClassVar[str] = "fouroptics bench file"
+
     model: Literal["fourier", "wave"] = "fourier"
     light: LightConfig
     input: InputConfig
@@ -203,6 +217,22 @@ class FourFConfig(FileConfig):
     poses: PosesConfig = PosesConfig()
     nuisances: NuisancesConfig = NuisancesConfig()
 
+    @classmethod
+    def file_schema(cls) -> dict[str, Any]:
+        """JSON schema of the file, with the words that stand for a value: presets, "auto", the path of a table."""
+        schema = super().file_schema()
+        tables = schema["$defs"]
+        for name, key, word in (
+            ("PanelConfig", "preset", {"enum": list(panel_presets())}),
+            ("CameraConfig", "preset", {"enum": list(camera_presets())}),
+            ("CameraConfig", "exposure", {"const": "auto"}),
+            ("ReferenceConfig", "power", {"const": "auto"}),
+            ("PanelConfig", "table", {"type": "string"}),
+        ):
+            entry = tables[name]["properties"].setdefault(key, {"anyOf": []})
+            entry["anyOf"].append(word)
+        return schema
+
     def fault(self) -> str | None:
         """What cannot be together: a band of less than two panel pixels, a readout without its reference, ..."""
         if self.band < 2:
@@ -211,6 +241,9 @@ class FourFConfig(FileConfig):
                 f"{self.band:.3g} panel pixels; "
                 "it must be 2 at least: take a longer lens1.focal_length, or a finer input.pitch or panel.pitch"
             )
+        top, left, height, width = self.camera.roi or (0, 0, 1, 1)
+        if top + height > self.sensor_shape[0] or left + width > self.sensor_shape[1]:
+            return f"camera.roi = {self.camera.roi} reaches beyond the {self.sensor_shape} pixels of the sensor"
         kind = self.readout.kind
         if kind in ("reference_pair", "four_step"):
             if self.light.coherence == "incoherent":
@@ -220,6 +253,9 @@ class FourFConfig(FileConfig):
         if self.model == "fourier" and (self.lens1.aberrations or self.lens2.aberrations):
             name = "lens1" if self.lens1.aberrations else "lens2"
             return f"{name}.aberrations act in the plane of the lens, which the model 'fourier' has not: model = 'wave'"
+        for name, lens in (("lens1", self.lens1), ("lens2", self.lens2)):
+            if lens.aberrations and lens.diameter is None:
+                return f"{name}.aberrations are RMS over the clear diameter: give {name}.diameter"
         if self.model == "wave" and self.light.coherence == "incoherent":
             return "light.coherence = 'incoherent' is computed from the response of the model 'fourier': set that"
         return None
@@ -228,6 +264,36 @@ class FourFConfig(FileConfig):
     def tilt(self) -> float:
         """Angle of the panel about y in rad: that of the fold, and the error of its pose."""
         return self.poses.panel.tilt + (self.fold.angle if self.fold.kind == "tilt" else 0.0)
+
+    def at(self, wavelength: float) -> "FourFConfig":
+        """Return the same hardware in light of one other wavelength (m): panel, iris, camera stay as they are.
+
+        Focal lengths follow their `focal_slope`, the phase of the panel's levels goes as 1 / wavelength.
+        """
+        off = wavelength - self.light.wavelength
+        lenses = {
+            name: lens.model_copy(update={"focal_length": lens.focal_length + lens.focal_slope * off})
+            for name, lens in (("lens1", self.lens1), ("lens2", self.lens2))
+        }
+        measured = self.panel.stroke_wavelength or self.light.wavelength
+        panel = self.panel.model_copy(update={"iris": self.fourier_grid.shape, "stroke_wavelength": measured})
+        return self.model_copy(
+            update={
+                **lenses,
+                "light": self.light.model_copy(update={"wavelength": wavelength, "spectrum": ()}),
+                "panel": panel,
+                "camera": self.camera.model_copy(update={"shape": self.sensor_shape}),
+            }
+        )
+
+    @property
+    def lit_panel(self) -> PanelConfig:
+        """The panel as light sees it: at a tilt its phase stroke is longer by ``1 / cos`` of the angle inside."""
+        if self.fold.kind != "tilt":
+            return self.panel
+        longer = 1 / math.sqrt(1 - (math.sin(self.fold.angle) / self.fold.index) ** 2)
+        table = None if self.panel.table is None else tuple(phase * longer for phase in self.panel.table)
+        return self.panel.model_copy(update={"stroke": self.panel.stroke * longer, "table": table})
 
     @property
     def magnification(self) -> float:
@@ -248,11 +314,12 @@ class FourFConfig(FileConfig):
     def fourier_grid(self) -> Grid:
         """Panel pixels that the light passes: one band behind the iris, or the whole panel."""
         shape, pitch = self.panel.shape, self.panel.pitch
-        if self.panel.iris == "band":
-            whole = round(self.band)
-            inside = whole if abs(self.band - whole) < 1e-6 else 2 * math.floor(self.band / 2) + 1
-            shape = (min(shape[0], inside), min(shape[1], inside))
-        return Grid(shape, (pitch, pitch * math.cos(self.tilt)), (self.poses.panel.y, self.poses.panel.x))
+        seen = pitch * math.cos(self.tilt)
+        if self.panel.iris is not None:
+            band = (self.band, self.band * pitch / seen)
+            iris = (_inside(band[0]), _inside(band[1])) if self.panel.iris == "band" else self.panel.iris
+            shape = (min(shape[0], iris[0]), min(shape[1], iris[1]))
+        return Grid(shape, (pitch, seen), (self.poses.panel.y, self.poses.panel.x))
 
     @property
     def image_grid(self) -> Grid:
@@ -260,50 +327,27 @@ class FourFConfig(FileConfig):
         return self.input_grid.inverted(self.magnification).shifted(self.poses.camera.y, self.poses.camera.x)
 
     @property
+    def sensor_shape(self) -> Shape:
+        """Pixels (height, width) of the sensor; one without a shape covers the image of the input."""
+        if self.camera.shape is not None:
+            return self.camera.shape
+        sides = (side * self.magnification for side in self.input_grid.extent)
+        height, width = (math.ceil(side / self.camera.pitch - 1e-6) for side in sides)
+        return height, width
+
+    @property
     def camera_grid(self) -> Grid:
-        """Camera pixels, one off centre for even sizes; a camera without a shape covers the image of the input."""
-        shape, pitch = self.camera.shape, self.camera.pitch
-        if shape is None:
-            n = [math.ceil(side * self.magnification / pitch - 1e-6) for side in self.input_grid.extent]
-            shape = (n[0], n[1])
-        return Grid(shape, (pitch, pitch)).inverted().shifted(self.poses.camera.y, self.poses.camera.x)
+        """Camera pixels that are read; a sensor of even size is one off centre, so that a flip is upright."""
+        pitch = self.camera.pitch
+        sensor = Grid(self.sensor_shape, (pitch, pitch)).inverted().shifted(self.poses.camera.y, self.poses.camera.x)
+        return self.camera.grid(sensor)
+
+
+def _inside(band: float) -> int:
+    """Pixels of a band: all if it is a whole number, else an odd number about the middle."""
+    whole = round(band)
+    return whole if abs(band - whole) < 1e-6 else 2 * math.floor(band / 2) + 1
 
 
 #: The bench of the examples: `fouroptics new` writes it.
-EXAMPLE = """\
-# A 4f bench. Lengths, powers, times and angles carry their unit.
-model = "fourier"              # "fourier": ideal lens transforms; "wave": free space, thin lenses, apertures
-
-[light]
-wavelength = "633 nm"
-power = "1 mW"
-beam_radius = "6 mm"           # 1/e^2 radius of the intensity; left out: uniform over the display
-
-[input]
-shape = [28, 28]               # height, width
-pitch = "31.65 um"             # wavelength * f1 / (pitch * panel pitch) = 500 panel pixels = one band
-coding = "amplitude"           # amplitude | intensity | phase | binary: what grey g means to the light
-pixel = "square"               # square | point
-
-[lens1]
-focal_length = "200 mm"
-diameter = "50.8 mm"
-
-[panel]
-preset = "generic-1080p-8um"   # 1920 x 1080 pixels of 8 um, 8 bit; any field of the preset may follow
-fill_factor = 0.9
-iris = "band"                  # what passes the Fourier plane; left out: the whole panel
-
-[lens2]
-focal_length = "200 mm"
-diameter = "50.8 mm"
-
-[camera]
-preset = "generic-12bit"
-pitch = "3.516666666667 um"    # pitch of the image / 9; one reads the pixel centred on each image pixel
-exposure = "auto"              # set once, on training images, for mean_photons a read pixel
-mean_photons = 1000
-
-[readout]
-kind = "intensity"             # intensity | reference_pair
-"""
+EXAMPLE = Path(__file__).with_name("example.toml").read_text(encoding="utf-8")

@@ -1,4 +1,10 @@
+from . import photon_transfer as photon_transfer
+from . import pixels as pixels
+from . import table_report as table_report
+from . import tables as tables
 from .camera import Camera as Camera
-from .camera import CameraConfig as CameraConfig
+from .dmd import DMD as DMD
+from .dmd import DMDConfig as DMDConfig
 from .panel import SLMConfig as SLMConfig
+from .sensor import CameraConfig as CameraConfig
 from .slm import SLM as SLM

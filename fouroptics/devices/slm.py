@@ -1,7 +1,9 @@
-"""SLM: what a real phase panel does to the phase it is asked for."""
+"""SLM: what a real panel does to the light it is asked to shape."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fouroptics.devices import panel
+from fouroptics.devices.maps import read_map
 from fouroptics.devices.panel import SLMConfig
 from fouroptics.errors import GeometryError
 from fouroptics.light.grid import Grid, Pair
@@ -32,12 +35,17 @@ class PixelNode:
 
 
 class SLM(nn.Module):
-    """A phase-only panel: 2**bits levels over 2 pi, and the light that its dead area leaves undiffracted.
+    """A panel: its levels, what it does wrong, and the light that its dead area leaves undiffracted.
+
+    What is asked of a ``phase`` panel is a phase in rad, of any other an amplitude in [0, 1] or a complex transmission.
+    Gradients pass straight through the levels. Arrays that are smaller than the panel are its middle.
 
     Parameters
     ----------
     config : SLMConfig
         The panel's data sheet.
+    wavelength : float, optional
+        In metres, see `SLMConfig.at`; left out, the one that stroke and table were measured at.
 
     Examples
     --------
@@ -46,49 +54,117 @@ class SLM(nn.Module):
     tensor([255, 127], dtype=torch.uint8)
     """
 
-    def __init__(self, config: SLMConfig) -> None:
+    def __init__(self, config: SLMConfig, wavelength: float | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.config = config if wavelength is None else config.at(wavelength)
+        self._response = panel.response(self.config)
+        self._stroke_map = None if config.stroke_map is None else read_map(config.stroke_map)
+        self._flatness = None if config.flatness is None else read_map(config.flatness)
 
     @property
     def grid(self) -> Grid:
         """Pixel centres of the panel about its own centre."""
         return Grid(self.config.shape, (self.config.pitch, self.config.pitch))
 
-    def levels(self, phase: Tensor) -> Tensor:
-        """Grey level of each pixel for a phase in rad; uint8 up to 8 bits, else uint16. See `panel.levels`."""
-        dtype = torch.uint8 if self.config.bits <= 8 else torch.uint16
-        return panel.levels(_checked(phase).detach(), self.config.bits, self.config.grey).to(dtype)
-
-    def realised(self, phase: Tensor) -> Tensor:
-        """Phase that the panel shows when asked for `phase`, in [0, 2 pi); the gradient passes straight through."""
-        levels = panel.levels(_checked(phase).detach(), self.config.bits, self.config.grey)
-        shown = panel.realised(levels, self.config.bits, self.config.grey).to(phase.dtype)
-        return phase + (shown - phase.detach())
-
-    def forward(self, phase: Tensor) -> Tensor:
-        """One complex number per pixel, ``F exp(i phi') + r (1 - F) exp(i phi0)``.
-
-        Exact for light near the axis; farther out the pixel's own diffraction counts, see `nodes` and `expand`.
-
-        Parameters
-        ----------
-        phase : torch.Tensor
-            Phase in rad, (..., y, x), any range.
-
-        Returns
-        -------
-        torch.Tensor
-            Complex transmission (..., y, x); the gradient with respect to the phase ignores the rounding to levels.
-        """
-        fill = self.config.fill_factor
-        return fill * _phasor(self.realised(phase)) + (1 - fill) * self.dead
-
     @property
     def dead(self) -> complex:
         """Complex amplitude of the light from the area between the pixels."""
         r, phase = self.config.dead_amplitude, self.config.dead_phase
         return complex(r * math.cos(phase), r * math.sin(phase))
+
+    def levels(self, target: Tensor) -> Tensor:
+        """Grey level of each pixel; uint8 up to 8 bits, else uint16. See `panel.levels_for`."""
+        dtype = torch.uint8 if self.config.bits <= 8 else torch.uint16
+        return panel.levels_for(self.config, self._checked(target).detach()).to(dtype)
+
+    def realised(self, target: Tensor) -> Tensor:
+        """What the panel's table says is shown for `target`: a phase in [0, 2 pi), or a response of its amplitude.
+
+        Maps, dead pixels, crosstalk and flicker, which no table knows, are in the transmission only.
+        """
+        shown = self._table(self.levels(target).long())
+        shown = shown if shown.is_complex() else shown % panel.TURN
+        return shown.to(_dtype(shown, target)) + (target - target.detach())
+
+    def forward(self, target: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One complex number per pixel, ``F a exp(i phi') + r (1 - F) exp(i phi0)``.
+
+        Exact for light near the axis; farther out the pixel's own diffraction counts, see `over_pixel` and `expand`.
+
+        Parameters
+        ----------
+        target : torch.Tensor
+            Phase in rad, any range, or amplitude or complex transmission, (..., y, x).
+        generator : torch.Generator, optional
+            Draws the flicker of one frame; left out, the mean over all frames is given, ``exp(-s^2 / 2)``.
+
+        Returns
+        -------
+        torch.Tensor
+            Complex transmission (..., y, x); its gradient ignores the rounding to levels, so that of a shown phase is
+            that of the phase asked for, modulo 2 pi. A dead pixel has none.
+        """
+        return self._mean(self._asked(target), generator)
+
+    def transmission(self, levels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One complex number per pixel for levels (..., y, x), as `forward` gives it, complex128."""
+        return self._mean(self._sent(levels.long()), generator)
+
+    def over_pixel(
+        self, levels: Tensor, order: int | None = None, generator: torch.Generator | None = None
+    ) -> Iterator[tuple[PixelNode, Tensor]]:
+        """Transmission at the points of a pixel that add up to it, one after the other.
+
+        Parameters
+        ----------
+        levels : torch.Tensor
+            Whole numbers (..., y, x).
+        order : int, optional
+            Points an axis, from `order_for`; left out, what light near the axis needs.
+        generator : torch.Generator, optional
+            As for `forward`.
+
+        Yields
+        ------
+        tuple of PixelNode and torch.Tensor
+            The point, and the transmission (..., y, x) that it stands for, complex128, its share of the pixel's area
+            included. Without light from the gap, the points with ``active == 0`` give zeros.
+        """
+        yield from self._points(self._sent(levels.long()), order or self.order_for(0), generator)
+
+    def expand(self, target: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Sub-pixels of the panel, n x n a pixel, each the area-weighted sum of its modulating and its dead part.
+
+        Parameters
+        ----------
+        target : torch.Tensor
+            What is asked for, (..., y, x).
+        n : int
+            Sub-pixels an axis.
+        generator : torch.Generator, optional
+            As for `forward`.
+
+        Returns
+        -------
+        torch.Tensor
+            Complex transmission (..., n y, n x) with pitch / n. Crosstalk is taken at the middle of a sub-pixel;
+            without it the mean over a pixel is ``slm(target)``.
+        """
+        if n < 1:
+            raise GeometryError(f"n = {n}: give at least one sub-pixel an axis")
+        side = math.sqrt(self.config.fill_factor)
+        covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
+        asked = self._asked(target)
+        middles = [(i + 0.5) / n - 0.5 for i in range(n)]
+        light = _light(_spread(asked, self.config.crosstalk, middles))
+        factor = self._factor(asked, generator)
+        if isinstance(factor, Tensor):
+            factor = factor.repeat_interleave(n, -2).repeat_interleave(n, -1)
+        light = light * factor
+        active = (covered[:, None] * covered).to(light.real).repeat(target.shape[-2], target.shape[-1])
+        return active * light + (1 - active) * self.dead
+
+    # ---- the area of a pixel ---------------------------------------------------------------------
 
     def nodes(self, order: int = 3) -> list[PixelNode]:
         """Gauss-Legendre points over the square active area of side sqrt(F), to integrate light over a pixel.
@@ -98,49 +174,177 @@ class SLM(nn.Module):
         polynomials of second degree exactly over the whole pixel. `order_for` says how many points a wave needs.
         """
         side = math.sqrt(self.config.fill_factor)
-        points, weights = (each / 2 for each in np.polynomial.legendre.leggauss(order))
-        active = _over_square(side * points, side * weights)
+        active = _over_square(*_gauss(order, side))
         if order == 3:
-            outer = 1 / 24 / (side * points[2]) ** 2  # the second moment of a whole pixel is 1/12
-            whole = _over_square(side * points, np.array([outer, 1 - 2 * outer, outer]))
+            points, _ = _gauss(3, side)
+            outer = 1 / 24 / points[2] ** 2  # the second moment of a whole pixel is 1/12
+            whole = _over_square(points, np.array([outer, 1 - 2 * outer, outer]))
             return [PixelNode(at, a, w - a) for (at, a), (_, w) in zip(active, whole, strict=True)]
-        gap = [PixelNode(at, 0.0, w) for at, w in _over_square(points, weights)]
-        return [PixelNode(at, a, -a) for at, a in active] + gap
+        gap = _over_square(*_gauss(max(order - self._order_of_crosstalk, 2), 1.0))  # no crosstalk there
+        return [PixelNode(at, a, -a) for at, a in active] + [PixelNode(at, 0.0, w) for at, w in gap]
 
     def order_for(self, turns: float) -> int:
         """Points an axis, at least 3, that integrate a wave of so many turns across a pixel to 1e-5 of its area.
 
-        The remainder of Gauss-Legendre with n points is ``(2 pi nu)^(2n) (n!)^4 / ((2n+1) (2n)!^3)``.
+        The remainder of Gauss-Legendre with n points is ``(2 pi nu)^(2n) (n!)^4 / ((2n+1) (2n)!^3)``. Crosstalk adds
+        ``3.3 / sqrt(sigma)`` points, which leave 1e-4 (rms) of masks of random phase for sigma from 0.05 pixels on.
         """
         if not 0 <= turns <= 20:
             raise GeometryError(f"{turns} turns across a pixel: a panel sends its light into 20 orders at most")
         wave, n = 2 * math.pi * turns, 3
         while wave ** (2 * n) * math.factorial(n) ** 4 / ((2 * n + 1) * math.factorial(2 * n) ** 3) > 1e-5:
             n += 1
-        return n
+        return n + self._order_of_crosstalk
 
-    def expand(self, phase: Tensor, n: int) -> Tensor:
-        """Sub-pixels of the panel, n x n a pixel, each the area-weighted sum of its modulating and its dead part.
+    @property
+    def _order_of_crosstalk(self) -> int:
+        sigma = self.config.crosstalk
+        return math.ceil(3.3 / math.sqrt(max(sigma, 0.02))) - 2 if sigma else 0
 
-        Parameters
-        ----------
-        phase : torch.Tensor
-            Phase in rad, (..., y, x).
-        n : int
-            Sub-pixels an axis.
+    def envelope(self, turns_y: float, turns_x: float) -> float:
+        """Intensity that a pixel sends into a direction, over that on the axis: ``sinc^2(sqrt(F) nu p)`` an axis.
 
-        Returns
-        -------
-        torch.Tensor
-            Complex transmission (..., n y, n x) with pitch / n; its mean over a pixel is ``slm(phase)``.
+        `turns_y` and `turns_x` are ``nu p = sin(angle) pitch / wavelength``: the phase across a pitch in turns.
         """
-        if n < 1:
-            raise GeometryError(f"n = {n}: give at least one sub-pixel an axis")
         side = math.sqrt(self.config.fill_factor)
-        covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
-        active = (covered[:, None] * covered[None, :]).to(phase.dtype).repeat(phase.shape[-2], phase.shape[-1])
-        shown = self.realised(phase).repeat_interleave(n, -2).repeat_interleave(n, -1)
-        return active * _phasor(shown) + (1 - active) * self.dead
+        return float((np.sinc(side * turns_y) * np.sinc(side * turns_x)) ** 2)
+
+    # ---- what the pixels show --------------------------------------------------------------------
+
+    def _asked(self, target: Tensor) -> Tensor:
+        """What is addressed for a target: phase in rad, not wrapped, or complex; the gradient is that of the target."""
+        shown = self._sent(self.levels(target).long())
+        shown = shown.to(_dtype(shown, target))
+        if not target.requires_grad:
+            return shown
+        passed = target - target.detach()  # zero, with a gradient
+        if self._stroke_map is not None and not shown.is_complex():
+            passed = passed * self._middle(self._stroke_map, target)
+        rows, columns, _ = self._dead_pixels(target)
+        if len(rows):
+            alive = torch.ones(target.shape[-2:], dtype=passed.dtype, device=target.device)
+            alive[rows, columns] = 0
+            passed = passed * alive
+        return shown + passed
+
+    def _sent(self, levels: Tensor) -> Tensor:
+        """What is addressed for levels, dead pixels and the stroke map included."""
+        rows, columns, stuck = self._dead_pixels(levels)
+        if len(rows):
+            levels = levels.clone()
+            levels[..., rows, columns] = stuck
+        scale = 1.0 if self._stroke_map is None else self._middle(self._stroke_map, levels)
+        return self._table(levels, scale)
+
+    def _table(self, levels: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+        """Phase in rad, float64, of a phase panel, response, complex128, of another."""
+        phase, amplitude = (torch.from_numpy(each).to(levels.device)[levels] for each in self._response)
+        return phase * scale if self.config.modulation == "phase" else torch.polar(amplitude, phase * scale)
+
+    def _mean(self, asked: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Mean over the pixel."""
+        if self.config.crosstalk:
+            parts = (part for _, part in self._points(asked, self.order_for(0), generator))
+            return reduce(torch.add, parts)
+        fill = self.config.fill_factor
+        return fill * (_light(asked) * self._factor(asked, generator)) + (1 - fill) * self.dead
+
+    def _points(
+        self, asked: Tensor, order: int, generator: torch.Generator | None
+    ) -> Iterator[tuple[PixelNode, Tensor]]:
+        factor, sigma = self._factor(asked, generator), self.config.crosstalk
+        light, row, at = _light(asked) * factor, asked, None
+        for node in self.nodes(order):
+            y, x = node.offset
+            if sigma and node.active:
+                if y != at:  # the points of a row share its blur
+                    row, at = _blurred_rows(asked.mT, sigma, [y]).mT, y
+                light = _light(_blurred_rows(row, sigma, [x])) * factor
+            yield node, node.active * light + node.dead * self.dead
+
+    def _factor(self, asked: Tensor, generator: torch.Generator | None) -> float | Tensor:
+        """What flatness and flicker multiply the light with: a number, or one for each pixel."""
+        sigma, mean, phase = self.config.flicker, 1.0, None
+        if self._flatness is not None:
+            phase = self._middle(self._flatness, asked)
+        if sigma and generator is not None:
+            dtype = asked.real.dtype
+            noise = sigma * torch.randn(asked.shape, generator=generator, dtype=dtype, device=generator.device)
+            phase = noise.to(asked.device) + (0.0 if phase is None else phase)
+        elif sigma:
+            mean = math.exp(-(sigma**2) / 2)
+        return mean if phase is None else mean * _light(phase)
+
+    def _dead_pixels(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, columns and levels of the dead pixels inside an array (..., y, x)."""
+        rows, columns, level = torch.tensor(self.config.dead_pixels, dtype=torch.long, device=like.device).view(-1, 3).T
+        if not len(rows):
+            return rows, columns, level
+        top, left = _corner(self.config.shape, like)
+        rows, columns = rows - top, columns - left
+        inside = (rows >= 0) & (rows < like.shape[-2]) & (columns >= 0) & (columns < like.shape[-1])
+        return rows[inside], columns[inside], level[inside]
+
+    def _middle(self, values: NDArray[np.float64], like: Tensor) -> Tensor:
+        """Middle of a map of the panel, as large as an array (..., y, x), in its precision."""
+        (top, left), (height, width) = _corner(self.config.shape, like), like.shape[-2:]
+        part = torch.from_numpy(values[top : top + height, left : left + width])
+        return part.to(like.device, like.real.dtype if like.is_complex() or like.is_floating_point() else part.dtype)
+
+    def _checked(self, target: Tensor) -> Tensor:
+        """Refuse what this panel cannot be asked for."""
+        if self.config.modulation == "phase":
+            if target.dtype not in (torch.float32, torch.float64) or not bool(torch.isfinite(target).all()):
+                raise GeometryError(
+                    f"phase ({target.dtype}) must be finite float32 or float64, in rad; convert it, or mend what "
+                    "made it"
+                )
+            return target
+        real = not target.is_complex()
+        kinds = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+        passive = target.dtype in kinds and bool((target.abs() <= 1 + 1e-6).all())  # False for NaN, too
+        if not passive or (real and not bool((target >= 0).all())):
+            raise GeometryError(
+                f"{target.dtype} for a panel with modulation = {self.config.modulation!r}: give amplitudes "
+                "in [0, 1], or complex numbers of modulus up to 1; divide by the largest modulus"
+            )
+        return target
+
+
+def _blurred_rows(data: Tensor, sigma: float, at: list[float]) -> Tensor:
+    """Rows of uniform cells, blurred by a Gaussian, at offsets from the cells' middles: exact, (..., n * len(at)).
+
+    A cell k away weighs ``(erf(b) - erf(a)) / 2`` with a, b its edges in units of sqrt(2) sigma. The outermost cells go
+    on beyond the edge; cells beyond 6 sigma are left out, 2e-9 of the light.
+    """
+    reach, n = math.ceil(6 * sigma + 1), data.shape[-1]
+    edges = torch.arange(-reach, reach + 2, dtype=torch.float64) - 0.5 - torch.tensor(at, dtype=torch.float64)[:, None]
+    weights = torch.erf(edges / (math.sqrt(2) * sigma)).diff(dim=-1) / 2
+    weights = (weights / weights.sum(-1, keepdim=True)).to(data)
+    beyond = torch.arange(-reach, n + reach, device=data.device).clamp(0, n - 1)
+    return (data.index_select(-1, beyond).unfold(-1, 2 * reach + 1, 1) @ weights.T).flatten(-2)
+
+
+def _spread(data: Tensor, sigma: float, at: list[float]) -> Tensor:
+    """Cells (..., y, x), blurred, at the same offsets in y and x: (..., y * len(at), x * len(at))."""
+    if not sigma:
+        return data.repeat_interleave(len(at), -2).repeat_interleave(len(at), -1)
+    return _blurred_rows(_blurred_rows(data, sigma, at).mT, sigma, at).mT
+
+
+def _corner(shape: tuple[int, int], like: Tensor) -> tuple[int, int]:
+    """Row and column of the panel at which the middle of the size of an array (..., y, x) begins."""
+    top, left = (n // 2 - m // 2 for n, m in zip(shape, like.shape[-2:], strict=True))
+    if top < 0 or left < 0:
+        raise GeometryError(
+            f"{tuple(like.shape)} is more than the panel, {shape}, whose maps and dead pixels are known"
+        )
+    return top, left
+
+
+def _gauss(order: int, side: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points, weights = np.polynomial.legendre.leggauss(order)
+    return points * (side / 2), weights * (side / 2)
 
 
 def _over_square(position: NDArray[np.float64], weight: NDArray[np.float64]) -> list[tuple[Pair, float]]:
@@ -149,13 +353,10 @@ def _over_square(position: NDArray[np.float64], weight: NDArray[np.float64]) -> 
     return [((y, x), v * w) for y, v in axis for x, w in axis]
 
 
-def _checked(phase: Tensor) -> Tensor:
-    if phase.dtype not in (torch.float32, torch.float64) or not bool(torch.isfinite(phase).all()):
-        raise GeometryError(
-            f"phase ({phase.dtype}) must be finite float32 or float64, in rad; convert it, or mend what made it"
-        )
-    return phase
+def _light(shown: Tensor) -> Tensor:
+    return shown if shown.is_complex() else torch.polar(torch.ones_like(shown), shown)
 
 
-def _phasor(phase: Tensor) -> Tensor:
-    return torch.polar(torch.ones_like(phase), phase)
+def _dtype(shown: Tensor, target: Tensor) -> torch.dtype:
+    """Kind of what is shown in the precision of what was asked."""
+    return target.real.dtype if not shown.is_complex() else target.real.dtype.to_complex()

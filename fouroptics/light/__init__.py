@@ -7,6 +7,7 @@ sources     plane wave, Gaussian beam, point source, picture
 modes       several wavelengths, extended sources: intensities that add
 shapes      circle, ring, rectangle, slit, edge, gratings, star on a grid
 zernike     Noll's polynomials: unit RMS over the unit disk
+resample    values of a sampled field between its samples
 ==========  =================================================================
 """
 

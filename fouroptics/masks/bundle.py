@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fouroptics.devices.panel import realised
+from fouroptics.devices.panel import shown_phase
 from fouroptics.errors import BundleError, ConfigError
 from fouroptics.masks import checks, schema
 from fouroptics.masks.maskset import Finding, KernelTable, MaskSet, frame_findings, table_findings
@@ -53,6 +53,8 @@ def save(path: str | Path, masks: MaskSet, *, keep_phase: bool = True) -> None:
     OSError
         If the folder is missing or the disk is full; the old file stays.
     """
+    if not keep_phase and masks.slm.modulation != "phase":
+        raise BundleError(f"slm: levels of modulation = {masks.slm.modulation!r} stand for no phase; keep the phase")
     path, tree = Path(path), schema.tree(masks, keep_phase)
     size = sum(array.nbytes for array in tree.arrays.values())
     if size > MAX_BYTES or masks.phase[0].nbytes >= 2**32:  # HDF5 ends a chunk at 4 GiB
@@ -138,8 +140,8 @@ def _errors(findings: list[Finding]) -> list[Finding]:
 
 def _shown(gray: np.ndarray, slm: Any) -> np.ndarray:
     phase = np.empty(gray.shape, np.float32)
-    for i, levels in enumerate(gray):  # one mask in float64 at a time
-        phase[i] = realised(levels, slm.bits, slm.grey)
+    for i, levels in enumerate(gray):
+        phase[i] = shown_phase(slm, levels)
     phase.flags.writeable = False
     return phase
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fouroptics.masks import schema
 from fouroptics.masks.maskset import Finding, bound
-from fouroptics.masks.schema import DATASETS, Tree
+from fouroptics.masks.schema import DATASETS, OPTIONAL, Tree
 
 
 def version_findings(root: dict[str, Any]) -> list[Finding]:
@@ -39,8 +39,10 @@ def layout_findings(tree: Tree) -> Iterator[Finding]:
     }
     bits = sizes.get("b", 8)
     sizes["L"] = 2**bits if 0 < bits <= 16 else -1
-    for path, (dtype, shape, _) in DATASETS.items():
+    for path, (dtype, shape, _) in (DATASETS | OPTIONAL).items():
         if path not in arrays:
+            if path in OPTIONAL:
+                continue
             if path != "/entry/masks/phase" or tree.attributes.get("/entry/masks", {}).get("signal") == "phase":
                 yield Finding("F-MISSING", path, "not there; save the masks again")
             continue
@@ -81,4 +83,4 @@ def derived_findings(tree: Tree, parts: dict[str, Any]) -> Iterator[Finding]:
         found = tree.arrays[path]
         same = np.allclose(found, expected, rtol=1e-9, atol=0) if found.dtype.kind == "f" else np.all(found == expected)
         if not same:
-            yield Finding("F-DERIVED", path, "not what follows from the panel; version 1 has a linear, unturned panel")
+            yield Finding("F-DERIVED", path, "not what follows from the panel; save the masks again")

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fouroptics.bench.fourf import FourF, PanelFrames, PanelMasks
+from fouroptics.bench.fourf import FourF
 from fouroptics.bench.settings import PosesConfig
+from fouroptics.bench.shown import PanelFrames, PanelMasks
 from fouroptics.devices import panel
 from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
 from fouroptics.light.grid import Grid
@@ -103,8 +104,9 @@ def from_kernels(
         problem = _problem(weights[rows, 0], [plan.tiles[i] for i in rows], bench, light)
         phases.append(encoding(problem, generator, progress))
     phase, config = _on_panel(torch.stack(phases), bench), bench.config
-    whole = np.uint8 if config.panel.bits <= 8 else np.uint16
-    gray = panel.levels(phase, config.panel.bits, config.panel.grey).astype(whole)
+    sheet = config.lit_panel.at(bench.wavelength).model_dump(exclude={"iris", "stroke_map", "flatness"})
+    slm = panel.SLMConfig.model_validate(sheet)  # without the maps, which no driver makes up for
+    gray = panel.mask_levels(slm, phase)
     table = _table(weights[:, 0], plan, bench, responses(PanelFrames(gray, config.panel), plan.mask, plan.tiles, bench))
     if table.error.max() > LARGE_ERROR:
         warnings.warn(
@@ -118,7 +120,7 @@ def from_kernels(
         phase=phase,
         gray=gray,
         kernels=table,
-        slm=panel.SLMConfig.model_validate(config.panel.model_dump(exclude={"iris"})),
+        slm=slm,
         instrument=instrument(bench),
         provenance=origin | (provenance or {}),
         encoding=_name(encoding),

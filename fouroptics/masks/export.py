@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fouroptics.devices.panel import OrientationConfig
 from fouroptics.errors import BundleError, FourOpticsError
 from fouroptics.masks.maskset import MaskSet
 
@@ -33,8 +34,17 @@ def png(gray: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
+def oriented(gray: NDArray[Any], orientation: OrientationConfig) -> NDArray[Any]:
+    """Frame (height, width) as the device wants it: flipped, then turned; the only place where that is done."""
+    gray = gray[:, ::-1] if orientation.fliplr else gray
+    gray = gray[::-1] if orientation.flipud else gray
+    return np.rot90(gray, orientation.rot90)
+
+
 def frames(masks: MaskSet, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-    """Write ``mask_000.png``, ``mask_001.png``, ...: panel-sized, with exactly the grey levels of the masks.
+    """Write ``mask_000.png``, ``mask_001.png``, ...: the grey levels of the masks, as the device wants them.
+
+    They are turned as the panel's `orientation` says, in the order of its fields.
 
     Parameters
     ----------
@@ -63,7 +73,9 @@ def frames(masks: MaskSet, folder: str | Path, *, overwrite: bool = False) -> li
         raise BundleError(
             f"{folder}: {present[0].name} is already there; choose another folder, or overwrite it (--force)"
         )
-    images = [png(gray) for gray in masks.gray]  # all are made before the first is written
+    images = [
+        png(oriented(gray, masks.slm.orientation)) for gray in masks.gray
+    ]  # all are made before the first is written
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"mask_{i:03}.png" for i in range(len(images))]
     for path, image in zip(paths, images, strict=True):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fouroptics.devices.panel import SLMConfig, levels
+from fouroptics.devices.panel import SLMConfig, mask_levels
 from fouroptics.errors import BundleError
 
 #: dtype, shape and unit of each column of a `KernelTable`; K kernels of k x k taps.
@@ -132,7 +132,7 @@ class MaskSet:
     phase : numpy.ndarray
         (M, H, W) float32, requested phase delay in rad, in [0, 2 pi), before quantisation. Read-only.
     gray : numpy.ndarray
-        (M, H, W) uint8 (up to 8 bit) or uint16: the levels sent, equal to `fouroptics.devices.panel.levels` of `phase`.
+        (M, H, W) uint8 (up to 8 bit) or uint16: the levels sent, equal to `panel.mask_levels` of `phase`.
     kernels : KernelTable
         One row a kernel.
     slm : SLMConfig
@@ -238,7 +238,7 @@ def _frame_findings(i: int, phase: np.ndarray | None, gray: np.ndarray, slm: SLM
     top, highest = 2**slm.bits - 1, int(gray.max())
     if highest > top:
         yield Finding(
-            "F-GREY", "gray", f"mask {i} holds level {highest}; {slm.bits} bit end at {top}: use panel.levels"
+            "F-GREY", "gray", f"mask {i} holds level {highest}; {slm.bits} bit end at {top}: use panel.mask_levels"
         )
     if phase is None:
         return
@@ -249,9 +249,9 @@ def _frame_findings(i: int, phase: np.ndarray | None, gray: np.ndarray, slm: SLM
     elif low < 0 or high >= 2 * math.pi:
         remedy = "wrap it modulo 2 pi, and set what rounds up to 2 pi to 0"
         yield Finding("F-PHASE", "phase", f"mask {i} spans {low:.8g} .. {high:.8g} rad, not [0, 2 pi); {remedy}")
-    elif unequal := int(np.count_nonzero(levels(phase, slm.bits, slm.grey) != gray)):
+    elif unequal := int(np.count_nonzero(mask_levels(slm, phase) != gray)):
         where = f"mask {i}: {unequal} of {gray.size} levels are not those of its phase"
-        yield Finding("F-LEVELS", "gray", f"{where} ({slm.bits} bit, {slm.grey!r}); make them with panel.levels")
+        yield Finding("F-LEVELS", "gray", f"{where} ({slm.bits} bit, {slm.grey!r}); make them with panel.mask_levels")
 
 
 def table_findings(columns: Mapping[str, np.ndarray], masks: int | None = None) -> Iterator[Finding]:

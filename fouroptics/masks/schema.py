@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from fouroptics.devices.panel import SLMConfig
+from fouroptics.devices.panel import SLMConfig, response
 from fouroptics.errors import BundleError
 from fouroptics.masks.maskset import COLUMNS, MaskSet
 
 FORMAT = "fouroptics-masks"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 #: Fixed datasets: dtype ("S" text, "u" the panel's whole numbers), shape and unit.
 #: M masks, panel H x W, L levels, K kernels of k x k taps.
@@ -51,6 +51,23 @@ DATASETS: dict[str, tuple[str, str, str]] = {
     "/entry/slm/lut/source": ("S", "", ""),
     "/entry/fiducial/gray": ("u", "H W", "1"),
 }
+
+#: Datasets that a file has only where the panel has more to say; new in 1.1. L levels, D dead pixels.
+OPTIONAL: dict[str, tuple[str, str, str]] = {
+    "/entry/slm/modulation": ("S", "", ""),
+    "/entry/slm/stroke": ("<f8", "", "rad"),
+    "/entry/slm/stroke_wavelength": ("<f8", "", "m"),
+    "/entry/slm/lut/phase": ("<f8", "L", "rad"),
+    "/entry/slm/lut/amplitude": ("<f8", "L", "1"),
+    "/entry/slm/crosstalk": ("<f8", "", "px"),
+    "/entry/slm/flicker": ("<f8", "", "rad"),
+    "/entry/slm/dead_pixels": ("<i4", "D 3", "1"),
+    "/entry/slm/rise_time": ("<f8", "", "s"),
+    "/entry/slm/fall_time": ("<f8", "", "s"),
+    "/entry/slm/upload_time": ("<f8", "", "s"),
+    "/entry/slm/refresh_rate": ("<f8", "", "Hz"),
+}
+_FIXED = DATASETS | OPTIONAL
 
 #: Whole frames: one chunk a mask, packed.
 FRAMES = ("/entry/masks/phase", "/entry/masks/gray", "/entry/fiducial/gray")
@@ -92,6 +109,19 @@ PANEL = {
     "grey": "gray_convention",
     "verified": "verified",
     "source": "source",
+    "table_source": "lut/source",
+    "modulation": "modulation",
+    "stroke": "stroke",
+    "stroke_wavelength": "stroke_wavelength",
+    "table": "lut/phase",
+    "amplitudes": "lut/amplitude",
+    "crosstalk": "crosstalk",
+    "flicker": "flicker",
+    "dead_pixels": "dead_pixels",
+    "rise_time": "rise_time",
+    "fall_time": "fall_time",
+    "upload_time": "upload_time",
+    "refresh_rate": "refresh_rate",
 }
 
 
@@ -109,8 +139,8 @@ def tree(masks: MaskSet, keep_phase: bool = True) -> Tree:
     Raises
     ------
     BundleError
-        If the instrument holds a number without a known unit, a text that UTF-8 cannot hold, or SOURCE_DATE_EPOCH is
-        no number of seconds.
+        If the instrument holds a number without a known unit, a text that UTF-8 cannot hold, SOURCE_DATE_EPOCH is
+        no number of seconds, or the panel has maps, which belong to the bench.
     """
     provenance = {key: item for key, item in masks.provenance.items() if key != "created"}
     groups = {"/"}
@@ -120,10 +150,7 @@ def tree(masks: MaskSet, keep_phase: bool = True) -> Tree:
         **{f"/entry/kernels/{name}": getattr(masks.kernels, name) for name in COLUMNS},
         "/entry/kernels/encoding": _text(masks.encoding),
         "/entry/kernels/layout": _text(masks.layout),
-        **{f"/entry/slm/{key}": _array(getattr(masks.slm, name)) for name, key in PANEL.items()},
-        "/entry/slm/height": np.array(masks.slm.shape[0], "<i4"),
-        "/entry/slm/width": np.array(masks.slm.shape[1], "<i4"),
-        "/entry/slm/bitdepth": np.array(masks.slm.bits, "<i4"),
+        **_panel(masks.slm),
         "/entry/fiducial/gray": fiducial(masks.slm),
         **derived(masks.slm, len(masks)),
         **_flat("/entry/instrument", masks.instrument, groups),
@@ -169,7 +196,7 @@ def manifest(tree: Tree) -> str:
 
 def unit(path: str) -> str | None:
     """Unit of a number in the file, None where the layout fixes none."""
-    return DATASETS[path][2] if path in DATASETS else INSTRUMENT_UNITS.get(path.removeprefix(_INSTRUMENT))
+    return _FIXED[path][2] if path in _FIXED else INSTRUMENT_UNITS.get(path.removeprefix(_INSTRUMENT))
 
 
 def content(tree: Tree) -> dict[str, Any]:
@@ -183,8 +210,10 @@ def content(tree: Tree) -> dict[str, Any]:
         If the panel's fields are no `SLMConfig`.
     """
     arrays, root = tree.arrays, tree.attributes["/"]
-    panel = {name: _value(arrays[f"/entry/slm/{key}"]) for name, key in PANEL.items()}
+    kept = {name: f"/entry/slm/{key}" for name, key in PANEL.items()}
+    panel = {name: _value(arrays[path]) for name, path in kept.items() if path in arrays}
     panel["shape"] = tuple(_value(arrays[f"/entry/slm/{side}"]) for side in ("height", "width"))
+    panel["orientation"] = _nested("/entry/slm/orientation", tree)
     return {
         "phase": arrays.get("/entry/masks/phase"),
         "gray": arrays["/entry/masks/gray"],
@@ -198,21 +227,34 @@ def content(tree: Tree) -> dict[str, Any]:
 
 
 def derived(slm: SLMConfig, count: int) -> dict[str, np.ndarray]:
-    """Arrays that follow from the panel and from the number of masks: axes, grey table, orientation."""
+    """Arrays that follow from the panel and from the number of masks: axes, grey table for slmsuite's set_gamma."""
     (height, width), grey = slm.shape, np.arange(2**slm.bits)
+    turns = response(slm).phase / (2 * np.pi) * (-1 if slm.grey == "slmsuite" else 1)
     return {
         "/entry/masks/index": np.arange(count, dtype="<i4"),
         "/entry/masks/y": (np.arange(height) - height // 2) * (slm.pitch * 1e6),
         "/entry/masks/x": (np.arange(width) - width // 2) * (slm.pitch * 1e6),
-        "/entry/slm/technology": _text("lcos"),
+        "/entry/slm/technology": _text("mirrors" if slm.modulation == "binary" else "lcos"),
         "/entry/slm/pitch_y": np.array(slm.pitch),
-        "/entry/slm/orientation/fliplr": np.array(False),
-        "/entry/slm/orientation/flipud": np.array(False),
-        "/entry/slm/orientation/rot90": np.array(0, "<i4"),
-        "/entry/slm/lut/gamma": (np.arange(2**slm.bits) + (slm.grey == "slmsuite")) / 2**slm.bits,
+        "/entry/slm/lut/gamma": turns + (slm.table is None and slm.grey == "slmsuite"),
         "/entry/slm/lut/levels": grey.astype("<u2"),
-        "/entry/slm/lut/source": _text("linear"),
     }
+
+
+def _panel(slm: SLMConfig) -> dict[str, np.ndarray]:
+    """Fields of a panel as they are kept; what is not known is left out."""
+    if slm.stroke_map is not None or slm.flatness is not None:
+        raise BundleError("slm: stroke_map and flatness belong to the bench, a mask file holds none; leave them out")
+    fields = {f"/entry/slm/{key}": _array(getattr(slm, name)) for name, key in PANEL.items() if _known(slm, name)}
+    fields |= {f"/entry/slm/{side}": np.array(n) for side, n in zip(("height", "width"), slm.shape, strict=True)}
+    fields |= {f"/entry/slm/orientation/{key}": np.array(value) for key, value in slm.orientation}
+    return {
+        path: array if array.dtype.kind in "Sb" else array.astype(_FIXED[path][0]) for path, array in fields.items()
+    }
+
+
+def _known(slm: SLMConfig, name: str) -> bool:
+    return getattr(slm, name) not in (None, ())
 
 
 def fiducial(slm: SLMConfig) -> np.ndarray:

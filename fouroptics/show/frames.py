@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from fouroptics.bench.fourf import FourF, PanelFrames
+from fouroptics.bench.bench import Axis
+from fouroptics.bench.fourf import FourF
+from fouroptics.bench.shown import PanelFrames
 from fouroptics.errors import FourOpticsError, GeometryError
 from fouroptics.light.sources import picture
 from fouroptics.masks.compiler import warn_if_foreign
@@ -168,16 +170,17 @@ def expose(bench: FourF, masks: MaskSet | None, image: Tensor, generator: torch.
     places, camera = windows(bench, masks), bench.camera
     open_panel = torch.ones(1, *bench.fourier_grid.shape)
     shown = [open_panel] if masks is None else [PanelFrames(gray[None], masks.slm) for gray in masks.gray]
-    intensity = torch.cat([bench(image, mask).intensity for mask in shown])
+    intensity = torch.cat([bench.intensity(image, mask, bench.camera_grid) for mask in shown])
     read = torch.stack([intensity[place.mask][place.pixels] for place in places])
     if not bool(read.mean() > 0):
         raise FourOpticsError("no light reaches the pixels that are read; give a brighter image")
     exposure = camera.config.exposure or camera.exposure_for(read, bench.wavelength)
     photons = camera.photons_for(intensity, bench.wavelength, exposure)
-    full = camera.expected(photons) >= camera.expected(torch.tensor(1e30))
-    numbers = (
-        camera.expected(photons).numpy() if generator is None else camera(photons, generator).numpy().astype(np.uint16)
-    )
+    full = camera.saturated(photons, exposure=exposure)
+    if generator is None:
+        numbers = camera.expected(photons, exposure).numpy()
+    else:
+        numbers = camera(photons, generator, exposure).numpy().astype(np.uint16)
     return Frames(
         numbers=numbers,
         windows=places,
@@ -203,11 +206,11 @@ def draw(frames: Frames, bench: FourF, mask: int, ax: Axes, percentile: float = 
     return plot.frame(shown, bench.camera_grid, ax, windows=marks, zero_order=(y, x, *image.extent), limits=limits)
 
 
-def section(bench: FourF, masks: MaskSet | None, image: Tensor, ax: Axes, planes: int = 81) -> Axes:
-    """Light along the bench behind the first mask or an open panel, y against z, by the wave model.
+def section(bench: FourF, masks: MaskSet | None, image: Tensor, ax: Axes, planes: int = 81, axis: Axis = "yz") -> Axes:
+    """Light along the bench behind the first mask or an open panel, y or x against z, by the wave model.
 
     Up to the panel the plane of the picture holds the axis; behind it, it follows the central ray of the last column of
-    windows (bars at the camera), which meets lens 2 at their height.
+    windows (bars at the camera; in an x-z plane the last row), which meets lens 2 at their height.
 
     Raises
     ------
@@ -216,11 +219,14 @@ def section(bench: FourF, masks: MaskSet | None, image: Tensor, ax: Axes, planes
     """
     f1, f2 = bench.config.lens1.focal_length, bench.config.lens2.focal_length
     transmission = torch.ones(bench.fourier_grid.shape) if masks is None else bench.transmission(masks)[0]
-    height, places = bench.image_grid.extent[0], [place for place in windows(bench, masks) if place.mask == 0]
-    column = max(place.x for place in places)
-    rows = [place.y for place in places if place.x == column]
+    up, across = (0, 1) if axis == "yz" else (1, 0)
+    height = bench.image_grid.extent[up]
+    places = [(place.y, place.x) for place in windows(bench, masks) if place.mask == 0]
+    column = max(place[across] for place in places)
+    rows = [place[up] for place in places if place[across] == column]
     y = np.linspace(-1, 1, 400) * 1.3 * (max(map(abs, rows)) + height)
-    light = bench.section(image, transmission, planes, y, x=lambda z: column * min(max((z - 2 * f1) / f2, 0), 1))
+    follow = lambda z: column * min(max((z - 2 * f1) / f2, 0), 1)  # noqa: E731
+    light = bench.section(image, transmission, planes, y, follow, axis)
     ends = (0, "display"), (f1, "lens 1"), (2 * f1, "SLM"), (2 * f1 + f2, "lens 2"), (2 * (f1 + f2), "camera")
     plot.section(light, ax, marks=ends, decades=3)
     for row in rows:

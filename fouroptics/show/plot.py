@@ -67,7 +67,7 @@ def field(
 def section(
     light: Section, ax: Axes | None = None, *, marks: Iterable[tuple[float, str]] = (), decades: float = 4
 ) -> Axes:
-    """Light along the bench: z to the right, y up, each plane relative to its own brightest point, on a log scale.
+    """Light along the bench: z to the right, y or x up, each plane relative to its own brightest point, on a log scale.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def section(
             textcoords="offset points",
             ha="center",
         )
-    ax.set(xlabel="z (mm)", ylabel="y (mm)")
+    ax.set(xlabel="z (mm)", ylabel=f"{light.axis[0]} (mm)")
     return ax
 
 

@@ -6,6 +6,7 @@ blocked      the padded ones on a CPU, in blocks that stay in cache
 sampling     what a sampling can carry, in plain floats
 kernels      transfer functions and impulse responses, in float64, cached
 propagation  free space: propagate, planes, angular_spectrum, fresnel, ...
+tilted       light on a tilted plane, and from one
 lenses       the thin lens; focal planes and the far field: fraunhofer
 estimate     what arrives, what is missing, what comes round: the plan's terms
 planner      which method, how far off it is, what it costs

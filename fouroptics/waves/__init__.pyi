@@ -8,3 +8,5 @@ from .propagation import fresnel as fresnel
 from .propagation import planes as planes
 from .propagation import propagate as propagate
 from .propagation import rayleigh_sommerfeld as rayleigh_sommerfeld
+from .tilted import from_tilted as from_tilted
+from .tilted import onto_tilted as onto_tilted

@@ -60,8 +60,8 @@ def spectrum(data: Array, shape: tuple[int, int], threads: int) -> Array:
     return _over(data, shape, threads, one)
 
 
-def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], threads: int) -> Array:
-    """First `out` samples of ``ifft2(kernel * spectrum)``."""
+def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], inverse: bool, threads: int) -> Array:
+    """First `out` samples of the transform, inverse or forward, of ``kernel * spectrum``."""
 
     def one(u: Array, target: Array, threads: int) -> None:
         between = np.empty((out[0], u.shape[1]), u.dtype)
@@ -70,10 +70,10 @@ def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], threads: in
             for part, block in _with_block(parts, len(u), u.dtype):
                 block[:] = u[:, part]
                 _multiply(block, kernel, part)
-                between[:, part] = _transform(block, len(block), 0, True, own=True)[: out[0]]
+                between[:, part] = _transform(block, len(block), 0, inverse, own=True)[: out[0]]
 
         _each(columns, u.shape[1], len(u), threads)
-        _rows(between, target, True, threads, own=True)
+        _rows(between, target, inverse, threads, own=True)
 
     return _over(spectrum, out, threads, one)
 

@@ -248,16 +248,18 @@ def spectrum(data: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.from_numpy(blocked.spectrum(data.resolve_conj().numpy(), shape, torch.get_num_threads()))
 
 
-def filtered(spectrum: Tensor, kernel: Kernel, out: tuple[int, int]) -> Tensor:
-    """Second half of `convolve`: the first `out` samples of ``ifft2(kernel * spectrum)``."""
+def filtered(spectrum: Tensor, kernel: Kernel, out: tuple[int, int], *, turned: bool = False) -> Tensor:
+    """Second half of `convolve`: the first `out` samples of ``ifft2(kernel * spectrum)``, or turned, of ``fft2``."""
     if (
         spectrum.requires_grad
         or _is_dual(spectrum)
         or kernel.rest.requires_grad
         or not _in_blocks(spectrum.device, kernel.shape, spectrum.shape[:-2].numel())
     ):
-        return ifft2(spectrum * kernel.dense().rest)[..., : out[0], : out[1]]
-    return torch.from_numpy(blocked.filtered(spectrum.numpy(), _arrays(kernel), out, torch.get_num_threads()))
+        product = spectrum * kernel.dense().rest
+        return (fft2(product) if turned else ifft2(product))[..., : out[0], : out[1]]
+    threads = torch.get_num_threads()
+    return torch.from_numpy(blocked.filtered(spectrum.numpy(), _arrays(kernel), out, not turned, threads))
 
 
 def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = -1) -> Tensor:
@@ -283,12 +285,17 @@ def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = 
     torch.Tensor
         Complex samples (..., Y, X) on `target`, unscaled.
     """
-    growth = [target.shape[i] / source.shape[i] for i in (0, 1)]
-    for axis in (0, 1) if growth[0] <= growth[1] else (1, 0):  # the axis that shrinks most goes first
+    for axis in shrinking_first(source, target):
         line = (source.shape[axis], source.spacing[axis], source.center[axis])
         onto = (target.shape[axis], target.spacing[axis], target.center[axis])
         data = _transform_axis(data, axis - 2, line, onto, scale, sign)
     return data
+
+
+def shrinking_first(source: Grid, target: Grid) -> tuple[int, int]:
+    """Axes in the order in which `fourier` takes them: the one that shrinks most goes first."""
+    growth = [target.shape[i] / source.shape[i] for i in (0, 1)]
+    return (0, 1) if growth[0] <= growth[1] else (1, 0)
 
 
 def square_pixels(data: Tensor, n: int) -> Tensor:
@@ -308,7 +315,8 @@ def square_pixels(data: Tensor, n: int) -> Tensor:
 Line = tuple[int, float, float]
 
 
-def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float, sign: int) -> Tensor:
+def way(line: Line, onto: Line, scale: float) -> tuple[str, int]:
+    """How `fourier` takes an axis: ``"fft"``, ``"chirp"`` or ``"matrix"``, and the length of the FFT, 0 for none."""
     n, m = line[0], onto[0]
     length = scale / (line[1] * onto[1])
     whole, padded = round(length), fast_length(n + m - 1)
@@ -319,22 +327,28 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
     if fits:
         costs["fft"] = 6 * whole * math.log2(max(whole, 2))
     cheapest = min(costs, key=lambda way: costs[way])
+    return cheapest, {"matrix": 0, "chirp": padded, "fft": whole}[cheapest]
+
+
+def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float, sign: int) -> Tensor:
+    n, m = line[0], onto[0]
+    cheapest, length = way(line, onto, scale)
     if cheapest == "matrix":
         matrix = _matrix(line, onto, scale, sign, data.dtype, data.device)
         return data @ matrix.T if dim == -1 else matrix @ data
     if dim == -2:  # along memory
         return _transform_axis(data.mT.contiguous(), -1, line, onto, scale, sign).mT
     if cheapest == "chirp":
-        factors = _chirps(line, onto, scale, sign, padded, data.dtype, data.device)
-        before, middle, after = factors.split([n, padded, m])
-        product = torch.fft.fft(data * before, n=padded) * middle
+        factors = _chirps(line, onto, scale, sign, length, data.dtype, data.device)
+        before, middle, after = factors.split([n, length, m])
+        product = torch.fft.fft(data * before, n=length) * middle
         return torch.fft.ifft(product, norm="forward").narrow(-1, 0, m) * after
-    before, after = _ramps(line, onto, whole, sign, data.dtype, data.device).split([n, m])
+    before, after = _ramps(line, onto, length, sign, data.dtype, data.device).split([n, m])
     transform = torch.fft.fft if sign < 0 else torch.fft.ifft
     norm = "backward" if sign < 0 else "forward"
-    out = transform(data * before, n=whole, norm=norm)
-    if m > whole:  # the sum is periodic
-        out = out.index_select(-1, torch.arange(m, device=data.device) % whole)
+    out = transform(data * before, n=length, norm=norm)
+    if m > length:  # the sum is periodic
+        out = out.index_select(-1, torch.arange(m, device=data.device) % length)
     return out.narrow(-1, 0, m) * after
 
 

@@ -1,0 +1,80 @@
+"""Operation: the rows of a check on light and time. Imports no torch."""
+
+import math
+from collections.abc import Iterator
+
+from fouroptics.bench import budget
+from fouroptics.bench.rows import Row, else_no, else_note
+from fouroptics.bench.schedule import durations, flicker
+from fouroptics.bench.settings import FourFConfig
+from fouroptics.units import show
+
+NOISE = 10.0  #: signal-to-noise ratio that a frame should have
+
+
+def light(config: FourFConfig, share: float) -> Iterator[Row]:
+    """Photons on a pixel that is read, for a white image and a `share` of the light in the taps."""
+    seconds, rate = budget.exposure(config, share), budget.photon_rate(config, share)
+    photons, eta = rate * seconds, config.camera.qe
+    least = (math.sqrt(budget.dark_variance(config, seconds)) + 0.5) / eta
+    yield Row(
+        "photons on a read pixel",
+        f"{photons:.4g} in {show(seconds, 'time', 4)}: white image, {share:.3g} in the taps",
+        f"at least {least:.3g}: the threshold",
+        else_no(photons >= least),
+        f"camera.exposure = {show(least / rate, 'time', 3)} or light.power = "
+        f"{show(config.light.power * least / photons, 'power', 3)} at least",
+    )
+    ratio, dark = budget.signal_to_noise(config, photons, seconds), budget.dark_variance(config, seconds)
+    wanted = (NOISE**2 + math.sqrt(NOISE**4 + 4 * NOISE**2 * dark)) / (2 * eta)
+    yield Row(
+        "signal to noise",
+        f"{ratio:.3g}: {max(math.log2(ratio), 0):.2g} bit",
+        f"at least {NOISE:g}",
+        else_note(ratio >= NOISE),
+        f"{wanted:.3g} photons on a read pixel, or the mean of {math.ceil((NOISE / ratio) ** 2)} frames",
+    )
+    fill = eta * photons / budget.ceiling(config)
+    yield Row(
+        "full well",
+        f"{fill:.1%} at the mean, {10 * fill:.1%} at ten times",
+        "at most 100%",
+        "no" if fill > 1 else else_note(10 * fill <= 1),
+        f"camera.exposure = {show(seconds / (10 * fill), 'time', 3)}, or camera.mean_photons = "
+        f"{photons / (10 * fill):.3g} with an automatic one",
+    )
+
+
+def time(config: FourFConfig) -> Iterator[Row]:
+    """What sets the frame rate, and whether the liquid crystal keeps up with its refresh."""
+    each, device = durations(config), config.panel
+    slowest = max(each, key=lambda step: each[step])
+    total = sum(each.values())
+    yield Row(
+        "frame rate",
+        f"{1 / total:.4g} a second with a new mask, {1 / (total - each['panel']):.4g} without",
+        f"slowest: {slowest}, {show(each[slowest], 'time', 4)}",
+        "ok",
+        "a shorter time of that part",
+    )
+    known = device.refresh_rate is not None and device.rise_time is not None and device.fall_time is not None
+    settle = max(device.rise_time or 0.0, device.fall_time or 0.0)
+    period = 1 / device.refresh_rate if device.refresh_rate else 0.0
+    yield Row(
+        "panel settling",
+        show(settle, "time", 4) if known else "not known",
+        f"at most a refresh period, {show(period, 'time', 4)}" if known else "refresh rate, rise and fall time",
+        else_note(known and settle <= period),
+        f"wait {math.ceil(settle / period - 1e-9)} refresh periods after each mask: a schedule does"
+        if known
+        else "measure them: a liquid crystal may take 20 to 150 ms, whatever its refresh rate",
+    )
+    if config.camera.exposure is not None and device.refresh_rate is not None:
+        periods = config.camera.exposure * device.refresh_rate
+        yield Row(
+            "exposure over the refresh",
+            f"{periods:.4g} periods",
+            "a whole number",
+            else_note(flicker(config) is None),
+            f"camera.exposure = {show(max(round(periods), 1) * period, 'time')}; else its flicker does not average out",
+        )

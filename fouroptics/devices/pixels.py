@@ -1,0 +1,111 @@
+"""Pixels: what squares of a camera see of an intensity that is known on another grid.
+
+======================  =============================================================
+to read                 call
+======================  =============================================================
+one pixel               ``nearest(frame, pixels, image_grid)``
+n x n pixels around it  ``average(frame, pixels, image_grid, side=n * pitch)``
+the image pixel itself  ``average(frame, pixels, image_grid)``
+======================  =============================================================
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fouroptics.errors import GeometryError, SamplingWarning
+from fouroptics.light.grid import Grid
+from fouroptics.units import show
+
+
+def covered(source: Grid, target: Grid, axis: int, side: float) -> NDArray[np.float64]:
+    """Part of each box of length `side` around the samples of `target` that each cell of `source` covers.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_target, n_source) float64; the rows of boxes that lie on the cells of `source` sum to 1.
+    """
+    d, x = source.spacing[axis], target.coordinates()[axis]
+    begin = (x - side / 2 - source.coordinates()[axis][0]) / d + 0.5  # in cells of the source
+    cell = np.arange(source.shape[axis])
+    both = np.minimum((begin + side / d)[:, None], cell + 1) - np.maximum(begin[:, None], cell)
+    return np.maximum(both, 0) * (d / side)
+
+
+def average(
+    values: Tensor, grid: Grid, onto: Grid, side: float | None = None, offsets: tuple[float, ...] = (0.0,)
+) -> Tensor:
+    """Mean of an intensity over a square around each sample of `onto`; every sample fills its cell of `grid`.
+
+    The overlaps are exact, so ``sum(average) * onto.cell`` is ``sum(values) * grid.cell`` where the cells of both grids
+    fill the same area. For an intensity I at points a cell is a second-order approximation: a fringe of frequency v
+    keeps ``sinc(side v) / sinc(d v)`` of its contrast where the side is a multiple of d.
+
+    Parameters
+    ----------
+    values : torch.Tensor
+        Real (..., y, x), in any unit.
+    grid : Grid
+        Where they lie.
+    onto : Grid
+        Centres of the squares.
+    side : float, optional
+        Of the squares in metres; left out, the cells of `onto`.
+    offsets : tuple of float
+        The squares stand at these distances from the samples of `onto`, in metres along both axes, and are averaged.
+
+    Returns
+    -------
+    torch.Tensor
+        Real (..., Y, X) in the unit of `values`; differentiable.
+
+    Warns
+    -----
+    SamplingWarning
+        If squares reach beyond the cells of `grid`; nothing is known there, and it counts as dark.
+
+    Examples
+    --------
+    >>> average(torch.tensor([[1.0, 2.0, 3.0]]), Grid((1, 3), 1.0), Grid((1, 1), (1.0, 3.0)))
+    tensor([[2.]])
+    """
+    if tuple(values.shape[-2:]) != grid.shape:
+        raise GeometryError(f"values {tuple(values.shape)} do not end in the shape of their grid, {grid.shape}")
+    values = values if values.is_floating_point() else values.float()
+    weights = []
+    for axis in (0, 1):
+        length = onto.spacing[axis] if side is None else side
+        boxes = (onto.shifted(offset, offset) for offset in offsets)
+        weights.append(np.mean([covered(grid, box, axis, length) for box in boxes], axis=0))
+    seen = min(float(part.sum(1).min()) for part in weights)
+    if seen < 1 - 1e-6:
+        warnings.warn(
+            f"squares on {onto} reach beyond {grid}: of one, {100 * seen:.3g} % of a side is known and the rest counts "
+            "as dark; use samples that cover all of them, or a smaller grid of squares",
+            SamplingWarning,
+            stacklevel=2,
+        )
+    rows, columns = (torch.from_numpy(part).to(values) for part in weights)
+    return rows @ values @ columns.mT
+
+
+def nearest(values: Tensor, grid: Grid, onto: Grid) -> Tensor:
+    """Values (..., Y, X) of the cells of `grid` that hold the samples of `onto`: one pixel for each of them.
+
+    Raises
+    ------
+    GeometryError
+        If a sample of `onto` lies on no cell.
+    """
+    index = []
+    for wanted, have, d in zip(onto.coordinates(), grid.coordinates(), grid.spacing, strict=True):
+        cell = np.floor((wanted - have[0]) / d + 0.5 + 1e-9).astype(np.int64)  # between two pixels the latter
+        if cell[0] < 0 or cell[-1] >= len(have):
+            edges = " .. ".join(show(x, "length", 4) for x in (have[0], have[-1]))
+            raise GeometryError(f"{onto} reach beyond the pixels at {edges}; use a larger camera or a smaller grid")
+        index.append(torch.from_numpy(cell).to(values.device))
+    return values[..., index[0][:, None], index[1]]
