@@ -135,11 +135,7 @@ def check(bench_file: BenchFile, as_json: Json = False) -> None:
     from fouroptics.bench.settings import FourFConfig
 
     report = check(FourFConfig.from_toml(bench_file))
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2))
-    else:
-        cells = ((r.quantity, r.have, r.need, r.verdict, "" if r.verdict == "ok" else r.remedy) for r in report)
-        _table(("quantity", "have", "need", "verdict", "remedy"), cells)
+    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     raise typer.Exit(int(not report.ok))
 
 

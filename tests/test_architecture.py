@@ -20,6 +20,8 @@ NO_TORCH = [
     "light.grid",
     "devices.panel",
     "devices.sensor",
+    "bench.check",
+    "bench.schedule",
     "devices.table_report",
     "masks.maskset",
     "masks.bundle",

@@ -22,6 +22,7 @@ TINY = {
     "batch": {"size": 128, "count": 3},
     "planes": {"size": 128, "count": 3},
     "fourf": {"cases": ((32, 1), (32, 3))},
+    "passes": {"size": 16, "images": 5, "masks": 2},
     "gradient": {"size": 256},
     "gerchberg_saxton": {"size": 32, "iterations": 3},
     "memory": {"size": 256},

@@ -1,6 +1,7 @@
 """The cost of images through masks: the transforms that are really done, and the memory that they take."""
 
 import math
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -117,7 +118,8 @@ def test_flops_of_each_way():
 @pytest.mark.parametrize(("option", "forward", "backward"), [("channels", 3, 1), ("nodes", 3, 3)])
 def test_channels_are_summed_on_the_panel_and_nodes_take_both_arms(option, forward, backward):
     place = bench()
-    one, many = (cost(place.config, 2, 4, onto=place.image_grid, speed=SPEED, **{option: n}).transforms for n in (1, 3))
+    options: list[dict[str, Any]] = [{option: n, "onto": place.image_grid, "speed": SPEED} for n in (1, 3)]
+    one, many = (cost(place.config, 2, 4, **each).transforms for each in options)
     assert [b.times / a.times for a, b in zip(one, many, strict=True)] == [forward, backward]
 
 
@@ -156,8 +158,9 @@ def test_free_memory_of_this_computer():
 
 @pytest.mark.parametrize("option", ["images", "masks", "channels", "nodes"])
 def test_counts_are_positive(option):
+    counts: dict[str, Any] = {"images": 1, "masks": 1, "speed": SPEED, option: 0}
     with pytest.raises(fo.GeometryError, match=f"{option} = 0"):
-        cost(bench().config, **({"images": 1, "masks": 1, "speed": SPEED} | {option: 0}))
+        cost(bench().config, **counts)
 
 
 def test_the_wave_model_is_not_counted():

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fouroptics.bench import display, ideal, passes, readout, response, wave
-from fouroptics.bench.bench import Axis, Bench, Place, Section
+from fouroptics.bench import display, ideal, passes, picture, power, readout, response, wave
+from fouroptics.bench.bench import Axis, Place, Section
 from fouroptics.bench.check import Report, check
 from fouroptics.bench.cost import Cost, check_memory, cost
-from fouroptics.bench.elements import FreeSpace, Lens, Mask
+from fouroptics.bench.ledger import Ledger
 from fouroptics.bench.schedule import Schedule, schedule
-from fouroptics.bench.settings import FourFConfig, LensConfig
+from fouroptics.bench.settings import FourFConfig
 from fouroptics.bench.shown import Frames, PanelMasks, checked, crop, levels, shown
 from fouroptics.devices.camera import Camera
 from fouroptics.devices.slm import SLM
@@ -340,14 +340,17 @@ class FourF(nn.Module):
         At the middles of `planes` equal stretches from the display to the camera; the rest as
         for `Bench.section` with ``pad=1``: a picture, in which light that leaves a window comes back.
         """
-        u, plane = display.sampled(self.config, self.encode(light)), self.fourier_grid
-        first = _arm(u, self.config.lens1, plane)
-        n = round(min(self.camera_grid.extent) / (2 * self.config.panel.pitch))  # a picture needs no finer camera
-        image = Grid((n, n), (2 * self.config.panel.pitch, 2 * self.config.panel.pitch))
-        second = _arm(u.replace(data=mask, grid=plane), self.config.lens2, image)
-        behind = [(f"{name}2", element) for name, element in second.elements.items()]
-        whole = Bench([*first.elements.items(), ("mask", Mask(mask.to(u.data.dtype))), *behind])
-        return whole.section(u, ((np.arange(planes) + 0.5) * whole.length / planes).tolist(), y, x, pad=1, axis=axis)
+        return picture.section(self.config, self.encode(light), mask, planes, y, x, axis)
+
+    def ledger(self, light: Tensor | Field, masks: Tensor | PanelMasks) -> Ledger:
+        """Power that each part takes from one image (y, x) behind one mask, from the laser to the camera.
+
+        What is left is on the camera beside the zero order. The sums over samples stand for integrals: panel pixels and
+        camera pixels must resolve the light, see `check`. ``print(bench.ledger(...))`` is a table.
+        """
+        u = self.encode(light)
+        with torch.no_grad():
+            return power.ledger(self.config, self.slm, u, self._before(u), masks, self(light, masks))
 
     def psf(self, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
         """Field in the camera plane of one input pixel of amplitude 1 sqrt(W)/m on the axis."""
@@ -383,14 +386,3 @@ class FourF(nn.Module):
     def pixel_spectrum(self, plane: Grid | None = None) -> Tensor:
         """Spectrum of one input pixel on `fourier_grid` or another plane, float64 (fy, fx)."""
         return ideal.pixel_spectrum(self.config, plane or self.fourier_grid)
-
-
-def _arm(u: Field, lens: LensConfig, onto: Grid) -> Bench:
-    """Free space, lens, free space, for a picture; the lens plane is as large and as fine as both ends ask for."""
-    f = lens.focal_length
-    ends = [max(abs(c) + e / 2 for c, e in zip(g.center, g.extent, strict=True)) for g in (u.grid, onto)]
-    half = 1.1 * sum(ends)  # light spreads a little beyond the geometric edge
-    pitch = u.wavelength * f / (2 * (half + max(ends)))
-    n = 2 * math.ceil(half / pitch)
-    middle = Grid((n, n), (pitch, pitch))
-    return Bench([("space", FreeSpace(f, middle)), ("lens", Lens(f, lens.diameter)), ("focus", FreeSpace(f, onto))])

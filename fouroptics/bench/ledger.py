@@ -1,7 +1,7 @@
 """Ledger: where the power of the light goes along a bench."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -72,13 +72,16 @@ class Ledger:
 
 def ledger(stops: Iterable[tuple[str, nn.Module, Field]]) -> Ledger:
     """Ledger of (name, element, field before it) along a bench, the last being its end; a batch counts as one light."""
-    rows = [(name, element, power(field)) for name, element, field in stops]
-    entered = rows[0][2]
-    entries = []
-    for (name, element, before), (_, _, behind) in itertools.pairwise(rows):
+    rows = [(name, getattr(element, "takes", "absorption"), power(field)) for name, element, field in stops]
+    return balanced([row[2] for row in rows], [row[:2] for row in rows[:-1]])
+
+
+def balanced(powers: Sequence[float], takers: Sequence[tuple[str, str]]) -> Ledger:
+    """Ledger of the powers before, between and behind the takers (element, by), in watts."""
+    entries, entered = [], powers[0]
+    for (name, by), (before, behind) in zip(takers, itertools.pairwise(powers), strict=True):
         share = (before - behind) / entered if entered else 0.0
-        by = getattr(element, "takes", "absorption") if share > 1e-6 else "source" if share < -1e-6 else ""
-        entries.append(Entry(name, before, behind, share, by))
+        entries.append(Entry(name, before, behind, share, by if share > 1e-6 else "source" if share < -1e-6 else ""))
     return Ledger(tuple(entries))
 
 
