@@ -24,7 +24,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|pathlib|typing|types|enum|abc|dataclasses|os)(\..*)?"),
     ("py:class", r"(?!fouroptics\.)[^.]*"),  # int, None, Tensor, and the words of numpydoc: optional, default ...
     ("py:class", r"(np|npt|nn)\..*"),
-    ("py:class", r"fouroptics\..*\.(Array|Function)"),  # TypeVars
+    ("py:class", r"fouroptics\..*\.(Array|Function|Frames)"),  # TypeVars
     ("py:obj", r"(?!fouroptics\.)[^.]*"),
 ]
 

@@ -55,6 +55,15 @@ def test_names_are_unique():
         fo.Bench([("a", fo.Lens(F)), ("a", fo.Lens(F))])
 
 
+def test_what_is_no_bench_is_named():
+    with pytest.raises(fo.GeometryError, match="'keys'"):  # a name that ModuleDict has itself
+        fo.Bench([("keys", fo.Lens(F))])
+    with pytest.raises(fo.GeometryError, match="give a Module"):
+        fo.Bench([fo.Lens(F), lambda field: field])
+    with pytest.raises(fo.GeometryError, match="without elements"):
+        fo.Bench([])
+
+
 def test_lens_aperture_takes_power():
     w = a = 0.2 * mm
     cut = fo.Lens(F, diameter=2 * a)(BEAM)
@@ -103,6 +112,20 @@ def test_a_section_lies_on_its_side():
         assert np.trapezoid(each.intensity[:, 0], heights) == pytest.approx(math.erf(2**0.5 * 2), rel=1e-3)
     with pytest.raises(fo.GeometryError, match="axis = 'xy'"):
         fo.Bench([fo.Lens(F)]).section(BEAM, [0.0], axis="xy")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_section_shows_no_light_that_is_not_there():
+    """Nothing inside an ideal lens, nor behind it what would be there without the mask; nothing beside the grid."""
+    half = fo.Mask(lambda y, x: (x > 0).double() + 0 * y)
+    bench = fo.Bench([fo.FourierLens(F, GRID), half, fo.FreeSpace(F)])
+    light = bench.section(BEAM, [0.5 * F, F, 1.5 * F, 2 * F, 2.5 * F], x=None)
+    np.testing.assert_allclose(light.z, [2 * F, 2.5 * F])
+    with pytest.raises(fo.GeometryError, match="all are inside an ideal lens"):
+        bench.section(BEAM, [F])
+    assert relay().section(BEAM, [0.5 * F], x=GRID.extent[1]).intensity.max() == 0
+    assert relay().section(BEAM, [0.5 * F], x=0.4 * GRID.extent[1]).intensity.max() > 0
+    with pytest.raises(fo.GeometryError, match="one field"):
+        bench.section(BEAM.replace(data=BEAM.data[None]), [2.5 * F])
 
 
 def test_a_learned_distance_is_a_place_too():

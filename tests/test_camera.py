@@ -107,6 +107,9 @@ def test_wrong_input_is_refused():
 
 
 def test_snr_approaches_the_root_of_the_electrons():
+    for photons in (-1.0, math.nan):
+        with pytest.raises(GeometryError, match="photons"):
+            camera().snr(photons)
     assert camera().snr(1e5) == pytest.approx(math.sqrt(0.64e5), rel=1e-3)
 
 
@@ -168,6 +171,20 @@ def test_a_pixel_does_not_depend_on_its_neighbours():
     cam = camera(**SMALL)
     row = torch.tensor([0.0, 100.0, 420.0, 500.0, 1e6])
     assert torch.equal(cam.expected(row), torch.cat([cam.expected(part) for part in row.split(1)]))
+
+
+@pytest.mark.parametrize("pattern", [{}, {"dsnu": 5.0, "prnu": 0.1}], ids=["even", "pattern"])
+def test_full_pixels_have_the_mean_of_a_full_well(pattern):
+    """Beyond 9 standard deviations nothing is left to evaluate, and nothing steps there; a pixel of the pattern that
+    sees a fifth less is at 5 of them, and 1e-6 DN below."""
+    cam = camera(**SMALL | {"gain": 0.81, "nonlinearity": 0.02} | pattern)
+    full = torch.full((2, 3, 4), cam._full, dtype=torch.float64)
+    far = cam.expected(full * 1e3)
+    torch.testing.assert_close(far, cam.expected(full / cam.config.qe), atol=1e-6 if pattern else 1e-12, rtol=0)
+    torch.testing.assert_close(far, cam.expected(full * 1e25), atol=0, rtol=0)
+    if not pattern:
+        wanted = exact_mean(cam.config, 3 * cam.config.full_well)
+        assert float(far[0, 0, 0]) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_saturated_is_where_the_mean_signal_ends():
@@ -347,6 +364,20 @@ def test_no_exposure_for_wrong_intensities(intensity):
         camera().exposure_for(torch.tensor(intensity), 633 * nm)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8, torch.uint16, torch.int64, torch.bool])
+def test_numbers_of_few_bits_are_counted_in_float32(dtype):
+    """Half precision has steps of 2 DN at 4000."""
+    photons = (torch.arange(12).reshape(3, 4) % 2 + 60).to(dtype)
+    cam = camera(gain=1.0)
+    for call in (cam.expected, cam, cam.differentiable):
+        seen = call(photons)
+        assert seen.dtype == torch.float32
+        assert torch.isfinite(seen).all()
+    assert torch.equal(cam.expected(photons), cam.expected(photons.float()))
+    from_numpy = cam.expected(photons.float().numpy())  # pyright: ignore[reportArgumentType]
+    assert torch.equal(from_numpy, cam.expected(photons.float()))
+
+
 def test_frames_that_are_not_on_the_sensor_are_refused():
     cam = camera(prnu=0.01, shape=(4, 5))
     for photons, pixels in (
@@ -355,6 +386,7 @@ def test_frames_that_are_not_on_the_sensor_are_refused():
         (torch.ones(2, 2), ([0, 4], [0, 1])),
         (torch.ones(2, 2), ([0], [0, 1])),
         (torch.ones(2, 2), ([-1, 0], [0, 1])),
+        (torch.ones(2, 2), ([0.5, 1.5], [0, 1])),
     ):
         with pytest.raises(GeometryError, match="photons"):
             cam(photons, pixels=pixels)

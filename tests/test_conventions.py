@@ -127,6 +127,27 @@ def test_a_positive_lens_focuses():
     assert radius(fo.propagate(fo.lens(fine, -f), f)) > 1.5 * radius(u)
 
 
+# ---- poses -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_part_turns_from_x_towards_y_and_tilts_right_handed():
+    assert fo.Pose(1 * mm, 2 * mm).outside((0.0, 1 * mm)) == pytest.approx((2 * mm, 2 * mm))
+    assert fo.Pose(rotation=math.pi / 2).outside((0.0, 1 * mm)) == pytest.approx((1 * mm, 0.0))
+    rise_y, rise_x = fo.Pose(tilt_x=0.1, tilt_y=0.1).slope()
+    assert rise_x < 0 < rise_y
+
+
+def test_z_is_along_the_light():
+    """The space before a lens that stands 3 mm behind its place grows by 3 mm, the space behind it shrinks.
+
+    To 2e-5 of the peak: at the edge of the window, which cuts it, the beam is 4e-5.
+    """
+    beam = fo.gaussian_beam(fo.Grid((128, 128), 10 * um), WAVELENGTH, waist=0.2 * mm, dtype=DOUBLE)
+    moved = fo.propagate(fo.Lens(100 * mm, pose=fo.Pose(z=3 * mm))(beam), 50 * mm)
+    there = fo.propagate(fo.Lens(100 * mm)(fo.propagate(beam, 3 * mm)), 47 * mm)
+    torch.testing.assert_close(moved.data, there.data, atol=1e-4 * float(there.data.abs().max()), rtol=0)
+
+
 # ---- power -----------------------------------------------------------------------------------------------------------
 
 

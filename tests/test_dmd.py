@@ -94,6 +94,10 @@ def test_wrong_patterns_are_refused():
         dmd.pack(np.full((2, 3), 2))
     with pytest.raises(GeometryError, match="zeros and ones"):
         dmd.video(np.full((1, 2, 3), 0.5))
+    with pytest.raises(GeometryError, match=r"give \(M, H, W\)"):
+        dmd.video(np.ones((5, 6), int))  # its rows are no patterns
+    with pytest.raises(GeometryError, match=r"\(\.\.\., H, W\)"):
+        dmd.planes(np.array([1, 2]))
     with pytest.raises(GeometryError, match=r"17 wide: give uint8 \(..., H, 3\)"):
         dmd.unpack(np.zeros((2, 2), np.uint8), 17)
     with pytest.raises(GeometryError, match="give whole numbers 0"):

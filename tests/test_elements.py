@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import fouroptics as fo
-from fouroptics.bench.elements import Aberration, Aperture, BeamBlock, BeamSplitter, aberrate
+from fouroptics.bench.elements import Aberration, Aperture, BeamBlock, BeamSplitter, Mask, aberrate
+from fouroptics.bench.pose import Pose
 from fouroptics.light import zernike
 from fouroptics.light.sources import axes
 from fouroptics.units import mm, parse, um
@@ -140,6 +141,8 @@ def test_that_many_samples_keep_the_rms(j: int):
 def test_wrong_radius_and_coefficients_are_named():
     with pytest.raises(fo.GeometryError, match=r"radius = -1\.0"):
         aberrate(FLAT, {4: 1.0}, -1.0)
+    with pytest.raises(fo.GeometryError, match="coefficient of j = 4 is nan"):
+        aberrate(FLAT, {4: math.nan}, R)
     with pytest.raises(fo.GeometryError, match=r"coefficients \(2, 3\)"):
         aberrate(FLAT, torch.zeros(2, 3), R)
     with pytest.raises(fo.GeometryError, match="j = 0"):
@@ -201,6 +204,30 @@ def test_a_mach_zehnder_loses_nothing(part: float, phase: float):
     assert sum(powers) == pytest.approx(1, abs=1e-6)  # the phase is in single precision
     if part == 0.5:
         assert powers == pytest.approx([math.sin(phase / 2) ** 2, math.cos(phase / 2) ** 2], abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_a_moved_mask_is_a_mask_whatever_its_numbers(dtype: torch.dtype):
+    """Whole numbers are no weights: they were cast to the samples' dtype, and all became 0."""
+    inner = fo.Grid((64, 60), 20 * um)
+    u = fo.Field(torch.ones(inner.shape, dtype=DOUBLE), inner, WAVELENGTH)
+    out = Mask(torch.ones(inner.shape, dtype=dtype), Pose(20 * um))(u)
+    torch.testing.assert_close(out.data[:, 1:], u.data[:, 1:], atol=1e-6, rtol=0)  # 1e-7 in float32
+    assert float(out.data[:, 0].abs().max()) < 1e-6  # beyond the edge of the samples
+
+
+@pytest.mark.parametrize("pose", [None, Pose(1 * um)])
+@pytest.mark.parametrize("shape", [(), (60,), (10, 10), (256, 240)])
+def test_a_mask_of_other_samples_is_named(shape: tuple[int, ...], pose: Pose | None):
+    with pytest.raises(fo.GeometryError, match=r"transmission .* 128 x 120 samples of 20 um"):
+        Mask(torch.ones(shape), pose)(FLAT)
+
+
+@pytest.mark.parametrize("diameter", [0.0, -1e-3, math.nan, math.inf])
+def test_a_diameter_out_of_range_is_named(diameter: float):
+    for part in (Aperture(diameter), BeamBlock(diameter, pose=Pose(tilt_y=0.1)), fo.Lens(1.0, diameter)):
+        with pytest.raises(fo.GeometryError, match=r"diameter = .* positive, in metres"):
+            part(FLAT)
 
 
 def test_a_splitter_out_of_range_is_named():

@@ -118,6 +118,13 @@ def behind(plate: Diffuser, grid: fo.Grid = ROUGH) -> torch.Tensor:
     return plate(fo.Field(torch.ones(grid.shape, dtype=torch.complex128), grid, WAVELENGTH)).data
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (64, 1)])
+def test_lines_that_one_sample_cannot_show_are_an_error(shape: tuple[int, int]):
+    column = fo.Field(torch.ones(shape, dtype=torch.complex128), fo.Grid(shape, PITCH), WAVELENGTH)
+    with pytest.raises(fo.SamplingError, match="one sample across"):
+        Grating(PERIOD)(column)
+
+
 def test_a_plate_is_the_same_on_every_grid_and_for_a_seed():
     coarse = fo.Grid((101, 101), 4 * PITCH, (4 * PITCH, 0.0))
     finer = behind(PLATE)[2::4, 0::4][:100]

@@ -151,11 +151,26 @@ def test_the_filter_is_the_two_transforms(poses: dict, shape: tuple[int, int]):
     plane, onto = place.fourier_grid, place.image_grid.shifted(1e-4, -2e-4)
     u, mask = place.encode(random(5, *shape).real.abs().clamp(0, 1)), random(3, *plane.shape, seed=1) / 9
     u = u.replace(data=u.data.to(DOUBLE))
-    assert passes.lattice(place.config, u.grid, plane, onto) == (64, 64)
+    assert passes.lattice(place.config, u.grid, plane, onto) == ((64, 64), (1, 1))
     straight = passes._sent(place.config, u, plane, mask, onto)
     assert relative(passes.through(place.config, u, plane, mask, onto), straight) < 1e-12
     single = passes.through(place.config, u, plane, mask[0], onto)
     assert relative(single, straight[:, 0]) < 1e-12
+
+
+@pytest.mark.parametrize("finer", [(2, 2), (3, 1), (1, 5)])
+def test_the_filter_reads_between_the_pixels_of_the_image(finer: tuple[int, int]):
+    """Camera pixels that divide those of the image, on a panel off centre."""
+    place = bench(poses={"panel": {"x": "30 um"}, "lens2": {"y": "0.1 mm"}}, panel={"shape": [60, 64], "iris": None})
+    plane, d = place.fourier_grid, place.image_grid.spacing
+    onto = fo.Grid((64 * finer[0], 63 * finer[1]), (d[0] / finer[0], d[1] / finer[1]), (1e-4, -3e-4))
+    u, mask = place.encode(random(3, 8, 8).real.abs().clamp(0, 1)), random(2, *plane.shape, seed=1) / 9
+    u = u.replace(data=u.data.to(DOUBLE))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "_products_cost_less", lambda *_: False)
+        assert passes.lattice(place.config, u.grid, plane, onto) == ((64, 64), finer)
+        seen = passes.through(place.config, u, plane, mask, onto)
+    assert relative(seen, passes._sent(place.config, u, plane, mask, onto)) < 1e-12
 
 
 def test_many_images_go_in_parts(monkeypatch):

@@ -14,7 +14,7 @@ from fouroptics.bench.nuisances import (
     PointingJitter,
     WindowFringes,
 )
-from fouroptics.units import mm, nm, um
+from fouroptics.units import mm, nm, parse, um
 
 WAVELENGTH = 633 * nm
 GRID = fo.Grid((160, 150), 10 * um)
@@ -46,6 +46,14 @@ def test_fringes_have_the_contrast_of_two_waves(r: float):
     assert high - low == pytest.approx(4 * r / (1 + r) ** 2, rel=1e-9)
     assert high == pytest.approx(1, rel=1e-12)
     assert (u[0].diff().sign().diff() != 0).sum() == 15  # 1.5 mm of 5 lines/mm: a bright and a dark line each
+
+
+def test_fringes_too_fine_for_the_samples_warn_and_name_those_that_do():
+    with pytest.warns(fo.SamplingWarning, match="period 16 um .* aliased") as caught:
+        WindowFringes(0.1, (0.0, 1 / (16 * um)))(FLAT)
+    pitch = parse(str(caught[0].message).partition("use samples of ")[2], "length")
+    grid = fo.Grid(GRID.shape, pitch)
+    WindowFringes(0.1, (0.0, 1 / (16 * um)))(fo.plane_wave(grid, WAVELENGTH))
 
 
 def test_the_phase_moves_the_fringes():
@@ -154,6 +162,7 @@ def test_gradients_reach_amplitude_and_phase():
     ("make", "message"),
     [
         (lambda: WindowFringes(1.5, (0.0, 0.0)), r"amplitude = 1\.5"),
+        (lambda: WindowFringes(0.1, (0.0, math.nan)), "frequency"),
         (lambda: Ghost(-0.1), r"amplitude = -0\.1"),
         (lambda: Dust([(0.0, 0.0)], []), "1 centers"),
         (lambda: Dust([(0.0, 0.0)], [1 * mm], 2.0), r"transmission = 2\.0"),

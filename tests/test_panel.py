@@ -11,7 +11,7 @@ import torch
 from fouroptics.bench.settings import PanelConfig
 from fouroptics.devices import panel
 from fouroptics.devices.panel import SLMConfig, levels, levels_for, mask_levels, presets, response, shown_phase
-from fouroptics.errors import ConfigError
+from fouroptics.errors import ConfigError, GeometryError
 from fouroptics.masks.export import oriented
 from fouroptics.units import nm
 
@@ -110,7 +110,7 @@ def bench_file(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("head", ["", "grey,phase\n", "# measured\nGrey level; Phase (rad)\n"])
+@pytest.mark.parametrize("head", ["", "grey,phase\n", "# measured\nGrey level, phase (rad)\n"])
 def test_a_table_is_read_once_and_kept(tmp_path: Path, head: str):
     (tmp_path / "lut").mkdir()
     rows = "".join(f"{g},{phase!r}\n" for g, phase in enumerate(CURVE.tolist()))
@@ -122,21 +122,49 @@ def test_a_table_is_read_once_and_kept(tmp_path: Path, head: str):
     assert PanelConfig.from_toml(bench_file(tmp_path, config.to_toml())) == config
 
 
+@pytest.mark.parametrize(("unit", "factor"), [("2 pi", TURN), ("pi", math.pi), ("rad", 1)])
+def test_the_unit_of_a_table_is_that_of_its_file(tmp_path: Path, unit: str, factor: float):
+    rows = "".join(f"{g},{g / 300!r}\n" for g in range(256))
+    (tmp_path / "t.csv").write_text(f"grey,phase ({unit})\n{rows}")
+    config = PanelConfig.from_toml(bench_file(tmp_path, 'table = "t.csv"'))
+    assert config.table == pytest.approx(np.arange(256) / 300 * factor)
+    (tmp_path / "t.csv").write_text(f"grey,phase\n{rows}")
+    with pytest.raises(ConfigError, match=r"table = 't.csv': .*states no unit, .* looks like 2pi"):
+        PanelConfig.from_toml(bench_file(tmp_path, 'table = "t.csv"'))
+
+
+def test_the_wavelength_of_a_table_is_that_of_its_file(tmp_path: Path):
+    """A turn at 800 nm is half a turn at 1600 nm, also where only the name of the file says where it was measured."""
+    (tmp_path / "t_800nm.csv").write_text("".join(f"{g},{g * TURN / 256!r}\n" for g in range(256)))
+    config = SLMConfig.model_validate({"table": tmp_path / "t_800nm.csv"})
+    assert config.stroke_wavelength == pytest.approx(800 * nm)
+    assert PanelConfig.from_toml(bench_file(tmp_path, 'table = "t_800nm.csv"')).table == config.table
+    assert config.at(1600 * nm).table == pytest.approx(np.arange(256) * math.pi / 256)
+    said = SLMConfig.model_validate({"table": tmp_path / "t_800nm.csv", "stroke_wavelength": "790 nm"})
+    assert said.stroke_wavelength == pytest.approx(790 * nm)
+
+
+@pytest.mark.parametrize("wavelength", [0.0, -633e-9, math.nan, math.inf])
+def test_no_panel_at_a_wavelength_that_is_none(wavelength: float):
+    with pytest.raises(GeometryError, match="wavelength"):
+        SLMConfig(stroke_wavelength=633 * nm).at(wavelength)
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
         ("0,0\n1,1\n", "table: 2 phases; 2 bit take 4, one for each grey level"),
-        ("0,0\n1,1\n2,0.5\n3,2\n", "1 rad at grey 1, 0.5 rad at grey 2; measure it again"),
-        ("0,0\n1,1\n2,1\n3,2\n", "must rise, or fall"),
-        ("0,0\n1,1\n3,2\n", r"row 3: '3,2'; give grey 2"),
-        ("0,0\n1,nan\n2,2\n3,3\n", r"row 2: '1,nan'; give grey 1 and its phase in rad, finite"),
-        ("0,0\n1\n2,2\n3,3\n", "row 2: '1' is not a grey level and a phase"),
-        ("0,0\nx,1\n2,2\n3,3\n", "row 2: 'x,1' is not"),
-        ("", "table: 0 phases"),
+        ("0,0\n1,1\n2,0.5\n3,2\n", "1 rad at grey 1, 0.5 rad at grey 2; smooth it"),
+        ("0,0\n1,1\n2,1\n3,2\n", "must rise from grey to grey"),
+        ("0,0\n1,1\n3,2\n", "of 4 grey levels 1 are missing: 2"),
+        ("0,0\n1,nan\n2,2\n3,3\n", "line 3: '1,nan' is not"),
+        ("0,0\n1\n2,2\n3,3\n", "line 3: '1' is not a grey level and a number"),
+        ("0,0\nx,1\n2,2\n3,3\n", "line 3: 'x,1' is not"),
+        ("", "holds no rows of numbers"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, rows: str, says: str):
-    (tmp_path / "t.csv").write_text(rows)
+    (tmp_path / "t.csv").write_text(f"grey,phase (rad)\n{rows}")
     with pytest.raises(ConfigError, match=says):
         PanelConfig.from_toml(bench_file(tmp_path, 'bits = 2\ntable = "t.csv"'))
 
@@ -145,7 +173,7 @@ def test_a_table_that_is_not_there_or_no_text(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"table = 'absent.csv': there is no file"):
         PanelConfig.from_toml(bench_file(tmp_path, 'table = "absent.csv"'))
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="no text file"):
+    with pytest.raises(ConfigError, match="is no text in UTF-8"):
         PanelConfig.from_toml(bench_file(tmp_path, 'table = "t.csv"'))
 
 

@@ -147,3 +147,19 @@ def test_wrong_frames_are_refused(photons, bright, message):
 def test_one_frame_has_no_spatial_variance():
     with pytest.raises(GeometryError, match="1 frames"):
         photon_transfer.spatial([np.ones((3, 3))])
+
+
+def test_wrong_stacks_and_calls_are_refused():
+    for stack, says in (
+        ([np.ones((3, 3)), np.ones((1, 3))], r"frame 1: \(1, 3\) after \(3, 3\)"),
+        ([np.full((3, 3), np.nan)] * 2, "frame 0"),
+        ([np.ones((1, 1))] * 2, "2 of 2 pixels"),
+        ([np.ones(3)] * 2, r"arrays \(y, x\)"),
+    ):
+        with pytest.raises(GeometryError, match=says):
+            photon_transfer.spatial(stack)
+    with pytest.raises(GeometryError, match="give two of one shape"):
+        photon_transfer.temporal([[np.ones((2, 2))] * 3])
+    for exposure, images in (([1.0], 0), ([1.0, 1.0], 1), ([1.0, 1.0], -1)):
+        with pytest.raises(GeometryError, match="as many of each, and 0 images or 2"):
+            photon_transfer.measure(lambda p, s: np.ones((4, 4)), [1.0, 2.0], exposure, images)

@@ -66,5 +66,18 @@ def test_squares_beyond_the_samples_warn():
 def test_wrong_shapes_are_refused():
     with pytest.raises(GeometryError, match="shape of their grid"):
         average(torch.ones(3, 4), Grid((4, 4), 1.0), Grid((1, 1), 1.0))
+    with pytest.raises(GeometryError, match="shape of their grid"):
+        nearest(torch.ones(6, 6), Grid((4, 4), 1.0), Grid((1, 1), 1.0))
     with pytest.raises(GeometryError, match="larger camera"):
         nearest(torch.ones(4, 4), Grid((4, 4), 1.0), Grid((6, 6), 1.0))
+
+
+@pytest.mark.parametrize("side", [0.0, -1.0, np.nan, np.inf])
+def test_squares_without_a_side_are_refused(side):
+    with pytest.raises(GeometryError, match="positive side"):
+        average(torch.ones(4, 4), Grid((4, 4), 1.0), Grid((1, 1), 1.0), side)
+
+
+def test_amplitudes_are_no_intensities():
+    with pytest.raises(GeometryError, match=r"give intensities, \|u\|\^2"):
+        average(torch.ones(4, 4, dtype=torch.complex64), Grid((4, 4), 1.0), Grid((1, 1), 1.0))

@@ -152,3 +152,15 @@ def test_drawn_frame_ends_at_the_brightest_pixel_that_is_read(ax: Axes) -> None:
     assert box.get_y() == pytest.approx(1e3 * (y[0] - height / 16))
     assert box.get_x() == pytest.approx(1e3 * (x[0] - width / 16))
     rendered(ax)
+
+
+def test_what_is_no_picture_is_named(ax: Axes) -> None:
+    grid = fo.Grid((6, 5), 1e-5)
+    u = fo.Field(torch.ones(2, 6, 5, dtype=torch.complex64, requires_grad=True), grid, 633e-9)
+    for wrong in (u.intensity, u.data[0], np.zeros((5, 6))):
+        with pytest.raises(fo.GeometryError, match="one of a batch, and its intensity or phase"):
+            plot.image(wrong, grid, ax)
+    with pytest.raises(fo.GeometryError, match="what = 'Phase'"):
+        plot.field(u, ax, what="Phase")
+    plot.image(u.intensity[0], grid, ax)  # with its gradient
+    plot.mask(u.phase[0], grid, ax)

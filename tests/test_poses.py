@@ -4,11 +4,13 @@ import cmath
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import fouroptics as fo
+from fouroptics.bench.apertures import disk
 from fouroptics.bench.elements import Aberration, Aperture, BeamBlock, Misalignment, aberrate
 from fouroptics.bench.lenses import Lens
 from fouroptics.bench.pose import Pose
@@ -226,12 +228,34 @@ def test_a_misalignment_is_the_pose_of_its_part():
 
 
 def test_poses_out_of_range_are_named():
-    with pytest.raises(fo.GeometryError, match="x = nan: must be finite, in metres"):
+    with pytest.raises(fo.GeometryError, match=r"x = nan: .* in metres"):
         Pose(math.nan)
+    with pytest.raises(fo.GeometryError, match=r"tilt_x = '1 mrad': .* one finite number .* in rad"):
+        Pose(tilt_x="1 mrad")
+    with pytest.raises(fo.GeometryError, match="one finite number"):
+        Pose(y=torch.zeros(3))
     with pytest.raises(fo.GeometryError, match=r"tilt_y = 900 mrad: .* less than 785 mrad"):
         Pose(tilt_y=0.9)
     with pytest.raises(fo.GeometryError, match="no tilt: use FreeSpace, Lens, FreeSpace"):
         fo.FourierLens(F, pose=Pose(tilt_x=1 * mrad))
+
+
+def test_numbers_of_numpy_are_numbers():
+    pose = Pose(np.float32(1e-5), tilt_y=np.float64(1e-3))
+    torch.testing.assert_close(Lens(F, pose=pose)(BEAM).data, Lens(F, pose=Pose(pose.x, tilt_y=1e-3))(BEAM).data)
+    assert isinstance(pose.x, float)
+
+
+def test_a_tilted_hole_on_one_line_of_samples():
+    """The hole is shorter by the cosine; its two ends, each within a cell, are to the distance from the edge."""
+    line = fo.Field(torch.ones(1, 400, dtype=torch.complex128), fo.Grid((1, 400), 5 * um), WAVELENGTH)
+    width = float(disk(line, 1 * mm, (0.0, 0.0), Pose(tilt_y=0.5)).sum()) * 5 * um
+    assert width == pytest.approx(1 * mm * math.cos(0.5), abs=0.1 * um)
+
+
+def test_a_batch_of_none_stays_one():
+    none = BEAM.replace(data=BEAM.data[None][:0])
+    assert Lens(F, 0.6 * mm, pose=Pose(1 * um, z=1 * mm, tilt_y=1 * mrad))(none).data.shape == none.data.shape
 
 
 def test_only_what_the_aperture_passes_has_to_be_sampled():

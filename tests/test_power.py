@@ -93,7 +93,7 @@ def test_the_camera_gets_what_is_left():
 
 
 def test_a_carrier_leaves_the_zero_order():
-    """What a blazed panel of fill F leaves on the axis, of point pixels over a whole period: ((1 - F) r)^2 of the light."""
+    """What a blazed panel of fill F leaves on the axis, of points over a whole period: ((1 - F) r)^2 of the light."""
     place = bench(input={"pixel": "point"}, panel={"shape": [96, 128], "fill_factor": 0.9})
     x = np.arange(128) - 64
     levels = place.slm.levels(torch.from_numpy(2 * math.pi * x / 4 + 0 * np.zeros((96, 1)))).numpy()[None]

@@ -1,6 +1,7 @@
 """The SLM against numbers that are known: levels, orders of a blaze, fill factor, the integral over a pixel."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,8 +127,49 @@ def test_presets_and_wrong_ones():
         SLMConfig.preset("pluto")
     with pytest.raises(ConfigError, match=r"fill_factor = 1.2"):
         SLMConfig(fill_factor=1.2)
-    with pytest.raises(GeometryError, match="sub-pixel"):
-        panel().expand(torch.zeros(2, 2), 0)
+    for n in (0, 1.5):
+        with pytest.raises(GeometryError, match="sub-pixel"):
+            panel().expand(torch.zeros(2, 2), n)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("phase", [math.nan, -math.inf, 5e5, 1e300], ids=["NaN", "infinite", "far", "farther"])
+def test_a_phase_that_float32_does_not_know_is_refused(phase):
+    """2^24 levels of 8 bit are 4.1e5 rad; slmsuite's rounding in float32 is a level off there."""
+    slm = panel()
+    for call in (slm.levels, slm.realised, slm):
+        with pytest.raises(GeometryError, match=r"4\.118e"):
+            call(torch.tensor([0.0, phase], dtype=torch.float64))
+    assert slm.levels(torch.tensor([4e5])).shape == (1,)
+
+
+@pytest.mark.parametrize("levels", [[[-1]], [[256]], [[1.0]]])
+def test_levels_that_the_panel_has_not_are_refused(levels):
+    for call in (panel().transmission, lambda given: next(panel().over_pixel(given))):
+        with pytest.raises(GeometryError, match=r"whole numbers 0 \.\. 255"):
+            call(torch.tensor(levels))
+
+
+def test_arrays_of_numpy_are_tensors():
+    phase = np.random.default_rng(0).uniform(-9, 9, (4, 5)).astype(np.float32)
+    slm = panel(crosstalk=0.2)
+    calls: list[Any] = [slm.levels, slm.realised, slm, lambda p: slm.expand(p, 2)]
+    for call in calls:
+        assert torch.equal(call(phase), call(torch.from_numpy(phase)))
+
+
+def test_neighbours_need_rows_and_columns():
+    for slm in (panel(crosstalk=0.2), panel(dead_pixels=((0, 0, 0),))):
+        with pytest.raises(GeometryError, match=r"needs the axes \(\.\.\., y, x\)"):
+            slm(torch.zeros(5))
+    with pytest.raises(GeometryError, match=r"needs the axes \(\.\.\., y, x\)"):
+        panel().expand(torch.zeros(5), 2)
+
+
+def test_a_realised_phase_is_below_a_turn_in_float32():
+    """2 pi - 1e-8 rounds up to 2 pi."""
+    config = {"bits": 1, "grey": "direct", "table": (1.0, 2 * math.pi - 1e-8), "table_source": "x"}
+    for dtype in (torch.float32, torch.float64):
+        assert float(panel(**config).realised(torch.tensor([6.2], dtype=dtype))) < 2 * math.pi
 
 
 # ---- what panels do wrong, and gradients through it ------------------------------------------------------------------

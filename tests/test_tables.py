@@ -118,12 +118,17 @@ def test_the_unit_is_that_of_the_header_or_the_argument(tmp_path, header, unit, 
     assert not any("assumed" in finding for finding in file.findings)
 
 
-@pytest.mark.parametrize(("most", "doubt"), [(1, "looks like 2pi"), (2, "looks like pi"), (TURN, None)])
-def test_an_assumed_unit_is_said_and_doubted(tmp_path, most, doubt):
-    file = tables.read(write(tmp_path, "t.csv", two_columns(GREY, GREY * most / 256)))
-    (said,) = [finding for finding in file.findings if "rad is assumed" in finding]
-    assert doubt is None or doubt in said
-    assert ("looks like" in said) == (doubt is not None)
+@pytest.mark.parametrize(("most", "likely"), [(1, "2pi"), (2, "pi")])
+def test_a_unit_in_doubt_is_refused(tmp_path, most, likely):
+    path = write(tmp_path, "t.csv", two_columns(GREY, GREY * most / 256))
+    with pytest.raises(FourOpticsError, match=f"states no unit, .* looks like {likely}: write rad, pi or 2pi into"):
+        tables.read(path)
+    assert tables.read(path, "rad").values[-1] == GREY[-1] * most / 256
+
+
+def test_an_assumed_unit_is_said(tmp_path):
+    file = tables.read(write(tmp_path, "t.csv", two_columns(GREY, GREY * TURN / 256)))
+    assert "states no unit: rad is assumed" in file.findings
 
 
 def test_a_unit_that_contradicts_the_header(tmp_path):

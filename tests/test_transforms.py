@@ -10,9 +10,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fouroptics.bench.display import square_pixels
 from fouroptics.light.grid import Grid
 from fouroptics.waves import blocked, transforms
-from fouroptics.waves.transforms import Kernel, convolve, fast_length, fft2, filtered, fourier, ifft2, spectrum
+from fouroptics.waves.transforms import (
+    Kernel,
+    convolve,
+    fast_length,
+    fft2,
+    filtered,
+    fourier,
+    frequencies,
+    ifft2,
+    spectrum,
+)
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.complex128) -> torch.Tensor:
@@ -142,14 +153,14 @@ def test_square_pixels_have_a_sinc_spectrum(shape: tuple[int, int], n: int):
     data = noise(2, *shape)
     fine = Grid((2 * n * shape[0], 2 * n * shape[1]), (1 / n, 1 / n))
     at = Grid((2 * n * shape[0] - 1, 2 * n * shape[1] - 1), (1 / (2 * shape[0]), 1 / (2 * shape[1])))
-    spectrum = fourier(transforms.square_pixels(data, n), fine, at, 1.0) / n**2
+    spectrum = fourier(square_pixels(data, n), fine, at, 1.0) / n**2
     fy, fx = (torch.from_numpy(np.sinc(axis)) for axis in at.coordinates())
     expected = fourier(data, Grid(shape, (1.0, 1.0)), at, 1.0) * fy[:, None] * fx
     torch.testing.assert_close(spectrum, expected, rtol=0, atol=1e-11)
 
 
 def test_square_pixels_of_a_real_image_are_real():
-    fine = transforms.square_pixels(noise(5, 6).real.to(torch.complex128), 3)
+    fine = square_pixels(noise(5, 6).real.to(torch.complex128), 3)
     assert float(fine.imag.abs().max() / fine.real.abs().max()) < 1e-12
 
 
@@ -199,7 +210,7 @@ def test_the_blocked_form_is_the_plain_one(case: dict[str, Any]):
     if case["inverse"] == (False, True):
         half = blocked.spectrum(data.numpy(), case["period"], case["threads"])
         torch.testing.assert_close(torch.from_numpy(half), fft2(data, case["period"]), rtol=1e-11, atol=1e-10)
-        done = torch.from_numpy(blocked.filtered(half, factors, case["out"], True, case["threads"]))
+        done = torch.from_numpy(blocked.filtered(half, factors, case["out"], True, case["threads"], case["period"]))
         assert float((done - expected).norm()) <= 1e-12 * float(expected.norm())
 
 
@@ -298,3 +309,24 @@ def test_a_fork_has_threads_of_its_own():
     with multiprocessing.get_context("fork").Pool(1) as pool:
         done = pool.apply_async(blocked.convolve, arguments).get(timeout=60)
     np.testing.assert_array_equal(done, expected)
+
+
+@pytest.mark.parametrize("finer", [(1, 1), (3, 1), (2, 5)])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("period", [(12, 15), (9, 8)])
+def test_samples_between_those_of_the_period(finer: tuple[int, int], turned: bool, period: tuple[int, int]):
+    """The plain form and the one in blocks against the sum over frequencies, the upper half of them negative."""
+    out, sign = (5 * finer[0], 4 * finer[1]), -1 if turned else 1
+    half, mask = noise(2, *period), noise(*period)
+    y, x = (
+        torch.exp(sign * 2j * torch.pi * torch.outer(torch.arange(n), frequencies(size, 1 / size)) / (size * fine))
+        for n, size, fine in zip(out, period, finer, strict=True)
+    )
+    expected = y @ (half * mask) @ x.mT
+    plain = transforms.filtered(half, transforms.Kernel(mask), out, turned=turned, finer=finer)
+    torch.testing.assert_close(plain, expected)
+    length = (period[0] * finer[0], period[1] * finer[1])
+    kernel = transforms._arrays(transforms.Kernel(mask))
+    with patch.object(blocked, "BLOCK", 200):
+        done = blocked.filtered(half.numpy(), kernel, out, not turned, 2, length)
+    torch.testing.assert_close(torch.from_numpy(done), expected)

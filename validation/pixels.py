@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 import fouroptics as fo
-from fouroptics.waves.transforms import fourier, square_pixels
+from fouroptics.bench.display import square_pixels
+from fouroptics.waves.transforms import fourier
 from validation.case import Case, Point, relative
 from validation.filters import noise
 

@@ -48,7 +48,8 @@ def aberrate(field: Field, coefficients: Coefficients, radius: float, center: Pa
     Raises
     ------
     GeometryError
-        If a j is no whole number from 1 on, a tensor of coefficients has not one axis, or the radius is not positive.
+        If a j is no whole number from 1 on, a coefficient is not finite, a tensor of them has not one axis, or the
+        radius is not positive.
 
     Warns
     -----
@@ -71,7 +72,10 @@ def aberrated(field: Field, coefficients: Coefficients, radius: float, y: Tensor
     y, x = y / radius, x / radius
     phase = torch.zeros(grid.shape, dtype=torch.float64, device=device)
     for j, a in terms.items():
-        phase = phase + torch.as_tensor(a, dtype=torch.float64, device=device) * zernike.noll(j, y, x)
+        a = torch.as_tensor(a, dtype=torch.float64, device=device)
+        if not bool(a.isfinite().all()):
+            raise GeometryError(f"coefficient of j = {j} is {a.tolist()}: must be finite, in rad RMS")
+        phase = phase + a * zernike.noll(j, y, x)
     touched = torch.hypot(y, x) <= 1 + math.hypot(*grid.spacing) / (2 * radius)
     _warn_about_aberrations(grid, phase.detach().where(touched, math.nan), terms, radius)
     phase = phase.where(touched, 0.0)

@@ -1,9 +1,12 @@
 """Apertures and blocks: round edges, at any pose."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from fouroptics.bench.pose import Pose, coordinates, placed
+from fouroptics.errors import GeometryError
 from fouroptics.light import shapes
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Pair
@@ -55,9 +58,12 @@ class BeamBlock(nn.Module):
 
 def disk(field: Field, diameter: float, center: Pair, pose: Pose | None) -> Tensor:
     """Part of each cell inside a disk; that of a tilted one, an ellipse, by the distance from its edge."""
+    if not 0 < diameter < math.inf:
+        raise GeometryError(f"diameter = {diameter}: must be finite and positive, in metres")
+    flat = shapes.circle(field.grid, diameter / 2, center if pose is None else pose.outside(center))
     if pose is None or not pose.tilted:
-        return shapes.circle(field.grid, diameter / 2, center if pose is None else pose.outside(center))
+        return flat
     y, x = (axis.detach() - c for axis, c in zip(coordinates(field, pose), center, strict=True))
-    inside = diameter / 2 - torch.hypot(y, x)
-    dy, dx = (torch.gradient(inside, dim=axis)[0].abs() for axis in (0, 1))
-    return (0.5 + inside / (dy + dx)).clamp(0, 1)
+    inside = (diameter / 2 - torch.hypot(y, x)).expand(field.grid.shape)
+    across = [torch.gradient(inside, dim=axis)[0].abs() for axis in (0, 1) if inside.shape[axis] > 1]
+    return (0.5 + inside / sum(across, torch.full_like(inside, 1e-300))).clamp(0, 1)

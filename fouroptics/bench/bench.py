@@ -59,7 +59,7 @@ class Bench(nn.Module):
     Raises
     ------
     GeometryError
-        If two elements have the same name.
+        If there is no element, one is no Module, or two have the same name.
     """
 
     def __init__(self, elements: Iterable[nn.Module | tuple[str, nn.Module]]) -> None:
@@ -70,9 +70,13 @@ class Bench(nn.Module):
             kind = type(item).__name__.lower()
             count[kind] = count.get(kind, 0) + 1
             name, element = item if isinstance(item, tuple) else (f"{kind}{count[kind]}", item)
-            if name in named or not name.isidentifier():
-                raise GeometryError(f"element name {name!r}: names are words, and differ from each other")
+            if name in named or not name.isidentifier() or hasattr(nn.ModuleDict(), name):
+                raise GeometryError(f"element name {name!r}: names are words, differ, and are none of a Module's own")
+            if not isinstance(element, nn.Module):
+                raise GeometryError(f"element {name!r} is {element!r}: give a Module from Field to Field")
             named[name] = element
+        if not named:
+            raise GeometryError("a bench without elements: give one at least")
         self.elements = nn.ModuleDict(named)
 
     @property
@@ -149,8 +153,8 @@ class Bench(nn.Module):
         y : numpy.ndarray, optional
             Heights in metres (in an x-z plane: places along x); left out, 400 over the largest grid.
         x : float, callable or None
-            Position of the plane in metres (in an x-z plane: along y), or a function of z that follows a beam; None
-            integrates over it.
+            Position of the plane in metres (in an x-z plane: along y), or a function of z that follows a beam; beside
+            a grid there is no light. None integrates over it.
         pad : float
             1 takes each stretch of free space as a periodic window as wide as the wider of its ends: about five times
             faster, but light that leaves it comes back from the other side.
@@ -165,10 +169,12 @@ class Bench(nn.Module):
         Raises
         ------
         GeometryError
-            If a plane is outside the bench, or there is no such axis.
+            If a plane is outside the bench, all are inside an ideal lens, there is no such axis, or it is a batch.
         """
         if axis not in ("yz", "xz"):
             raise GeometryError(f"axis = {axis!r}: a section is 'yz' or 'xz'")
+        if field.data.ndim != 2:
+            raise GeometryError(f"a section is of one field (y, x); this is a batch, {tuple(field.data.shape)}")
         cuts: list[tuple[float, NDArray[np.float64], NDArray[np.float64]]] = []
         todo = sorted(planes)
         if not todo or not 0 <= todo[0] <= todo[-1] <= self.length + 1e-9:
@@ -176,9 +182,8 @@ class Bench(nn.Module):
                 f"planes {todo[:1]} .. {todo[-1:]}: give distances from 0 to {show(self.length, 'length')}"
             )
         for _, element, before, z in self.steps(field):
-            inside = [
-                place for place in todo if isinstance(element, FreeSpace) and place < z + element_length(element) - 1e-9
-            ]
+            end = z + element_length(element) - 1e-9
+            inside = [place for place in todo if place < end]
             if isinstance(element, FreeSpace) and inside:
                 wide = _widened(before, element.onto)
                 ways = [place - z for place in inside]
@@ -186,8 +191,10 @@ class Bench(nn.Module):
                 fields = planes_behind(wide, ways) if pad > 1 else periodic
                 cuts += [_cut(there, place, x, axis) for there, place in zip(fields, inside, strict=True)]
             elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
-                inside, cuts = todo[:1], [*cuts, _cut(before, z, x, axis)]
+                inside, cuts = inside or todo[:1], [*cuts, _cut(before, z, x, axis)]
             todo = todo[len(inside) :]
+        if not cuts:
+            raise GeometryError(f"planes {planes}: all are inside an ideal lens, where there is no field; give others")
         if y is None:
             top = max(float(np.abs(heights).max()) for _, heights, _ in cuts)
             y = np.linspace(-top, top, 400)
@@ -221,7 +228,8 @@ def _cut(field: Field, z: float, at: Place, axis: Axis) -> tuple[float, NDArray[
     if at is None:
         column = intensity.sum(-1) * across
     else:
-        column = intensity[..., int(np.abs(places - (at(z) if callable(at) else at)).argmin())]
+        beside = np.abs(places - (at(z) if callable(at) else at))
+        column = intensity[..., int(beside.argmin())] * bool(beside.min() <= across)
     return z, heights, column.detach().cpu().numpy()
 
 

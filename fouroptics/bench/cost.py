@@ -138,16 +138,21 @@ def _transforms(
     if config.model == "wave":
         raise GeometryError("the cost of model = 'wave' is not counted: time one image and one mask, or use 'fourier'")
     display, plane = config.input_grid, config.fourier_grid
-    shape = passes.lattice(config, display, plane, onto)
+    one = passes.lattice(config, display, plane, onto)
     for what, times, source, target, lens in (
         ("display to panel", images * channels * nodes, display, plane, config.lens1),
         ("panel to camera", images * masks * nodes, plane, onto, config.lens2),
     ):
-        if shape is None:
+        if one is None:
             yield from _arm(what, times, source, target, config.light.wavelength * lens.focal_length)
+        elif target is plane or one.finer == (1, 1):
+            flops = 5 * math.prod(one.shape) * math.log2(math.prod(one.shape))
+            yield Transform(what, times, one.shape, "fft", times * flops)
         else:
-            flops = 5 * math.prod(shape) * math.log2(math.prod(shape))
-            yield Transform(what, times, shape, "fft", times * flops)
+            for axis, lines in ((0, one.shape[1]), (1, onto.shape[0])):  # rows that the camera has
+                length = one.shape[axis] * one.finer[axis]
+                flops = times * lines * 5 * length * math.log2(length)
+                yield Transform(f"{what}, {'yx'[axis]}", times * lines, (length,), "fft", flops)
 
 
 def _arm(what: str, times: int, source: Grid, target: Grid, scale: float) -> Iterator[Transform]:

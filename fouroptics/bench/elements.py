@@ -55,6 +55,11 @@ class Mask(nn.Module):
         How it stands. Samples that come to lie between samples are interpolated, see `sample`; beyond the edge of
         their grid a mask is opaque.
 
+    Raises
+    ------
+    GeometryError
+        If the light has another number of samples.
+
     Warns
     -----
     SamplingWarning
@@ -82,10 +87,17 @@ class Mask(nn.Module):
         """What it does to light on its plane."""
         if not isinstance(self.transmission, Tensor):
             return field.modulate(self.transmission(*coordinates(field, pose)))
+        samples = self.transmission
+        if samples.shape[-2:] != field.grid.shape:
+            raise GeometryError(
+                f"transmission {tuple(samples.shape)}: the light has {field.grid}; give as many samples (y, x), or a "
+                "function of (y, x)"
+            )
         if pose is None:
-            return field.modulate(self.transmission)
-        _warn_if_fine(self.transmission.detach(), field.grid)
-        return field.modulate(sample(self.transmission, field.grid, *coordinates(field, pose)))
+            return field.modulate(samples)
+        samples = samples if samples.is_floating_point() or samples.is_complex() else samples.double()
+        _warn_if_fine(samples.detach(), field.grid)
+        return field.modulate(sample(samples, field.grid, *coordinates(field, pose)))
 
 
 class Aberration(nn.Module):

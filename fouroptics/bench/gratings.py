@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fouroptics.bench.pose import Pose, coordinates, placed
-from fouroptics.errors import GeometryError, SamplingWarning
+from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.shapes import ACROSS
 from fouroptics.units import show
@@ -47,6 +47,8 @@ class Grating(nn.Module):
     ------
     GeometryError
         If a number is out of its range, or one is given that the kind has not.
+    SamplingError
+        If the grid has one sample across the lines.
 
     Warns
     -----
@@ -177,7 +179,10 @@ def _series(orders: Tensor, turns: Tensor) -> Tensor:
 def _steps(field: Field, pose: Pose | None) -> float:
     """How far the coordinate across the lines moves from one sample to the next, at most, in metres."""
     x = coordinates(field, pose)[1].detach()
-    return max(float(x.diff(dim=axis).abs().max()) for axis in (0, 1) if x.shape[axis] > 1)
+    steps = [float(x.diff(dim=axis).abs().max()) for axis in (0, 1) if x.shape[axis] > 1]
+    if not any(steps):
+        raise SamplingError(f"{field.grid} have one sample across the lines of a grating: give them two at least")
+    return max(steps)
 
 
 def _warn_if_coarse(field: Field, step: float, need: int, period: float) -> None:

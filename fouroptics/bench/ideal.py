@@ -1,13 +1,15 @@
 """The Fourier model: each arm of the bench is one transform, exact for paraxial light and ideal lenses.
 
 The parts may stand anywhere near their places: an arm is the integral of S. A. Collins (J. Opt. Soc. Am. 60, 1168,
-1970) over a thin lens between two stretches of free space. It is seen in the frame of the panel where that is turned
-about the axis.
+1970) over a thin lens between two stretches of free space, seen in the frame of the panel where that is turned about
+the axis. A tilted panel is the sum of a few planes across the axis.
 """
 
+import cmath
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -28,29 +30,65 @@ def front(config: FourFConfig, u: Field) -> Callable[[Grid], Field]:
     Its light is that of points at the pixel centres; what the size of the pixels does is the factor `pixel_spectrum`.
     """
     lens, panel, f = config.poses.lens1, config.poses.panel, config.lens1.focal_length
-    way = Arm(f, f + lens.z, f + panel.z - lens.z, (lens.y, lens.x))
-    slope = math.tan(config.tilt)
+    slope = _reach(u.grid, (lens.y, lens.x)) / f
 
     def at(plane: Grid) -> Field:
-        if panel.rotation == 0:
-            return _slanted(way, u, plane, slope, panel.x, first=False) if slope else way(u, plane)
-        return _sampled(way, u, turned(plane, (panel.y, panel.x), panel.rotation), plane)
+        parts = (
+            Arm(f, f + lens.z, f + panel.z + depth - lens.z, (lens.y, lens.x))(
+                u, plane, (panel.y, panel.x), panel.rotation
+            ).data
+            * share.to(u.data)
+            for depth, share in depths(config, plane, slope)
+        )
+        return u.replace(data=reduce(torch.add, parts), grid=plane)
 
     return at
 
 
 def back(config: FourFConfig, u: Field, onto: Grid) -> Field:
-    """From behind the mask to the camera plane."""
+    """From behind the mask to the camera plane, all as the panel sees it."""
     panel, lens, camera = config.poses.panel, config.poses.lens2, config.poses.camera
-    f, about, slope = config.lens2.focal_length, (panel.y, panel.x), math.tan(config.tilt)
-    way = Arm(f, f + lens.z - panel.z, f + camera.z - lens.z, (lens.y, lens.x))
-    if panel.rotation == camera.rotation == 0:
-        return _slanted(way, u, onto, slope, panel.x, first=True) if slope else way(u, onto)
-    y, x = turned(onto, (camera.y, camera.x), camera.rotation)
-    center = [torch.tensor(place, dtype=torch.float64) for place in way.center]
-    seen = _turn(y, x, about, -panel.rotation)  # all as the panel sees it
-    y, x = _turn(center[0], center[1], about, -panel.rotation)
-    return _sampled(replace(way, center=(float(y), float(x))), u, seen, onto)
+    f, center = config.lens2.focal_length, turn((lens.y, lens.x), (panel.y, panel.x), -panel.rotation)
+    grid, about, angle = seen(config, onto)
+    parts = (
+        Arm(f, f + lens.z - panel.z - depth, f + camera.z - lens.z, center)(
+            u.modulate(share.to(u.data)) if depth else u, grid, about, angle
+        ).data
+        for depth, share in depths(config, u.grid, _reach(grid, center) / f)
+    )
+    return u.replace(data=reduce(torch.add, parts), grid=onto)
+
+
+def seen(config: FourFConfig, onto: Grid) -> tuple[Grid, Pair, float]:
+    """A grid of the camera plane as the panel sees it: the grid, and the point and angle that it is turned by."""
+    panel, camera = config.poses.panel, config.poses.camera
+    y, x = turn((camera.y, camera.x), (panel.y, panel.x), -panel.rotation)
+    return onto.shifted(y - camera.y, x - camera.x), (y, x), camera.rotation - panel.rotation
+
+
+def _reach(grid: Grid, center: Pair) -> float:
+    """How far a grid, turned or not, reaches from the centre of a lens."""
+    return math.dist(grid.center, center) + math.hypot(*grid.extent) / 2
+
+
+def depths(config: FourFConfig, plane: Grid, slope: float) -> list[tuple[float, Tensor]]:
+    """Planes across the axis that add up to a tilted panel: how far down the bench, and shares (1, x), float64.
+
+    Light of this slope turns by some ``pi slope^2 depth / lambda`` up to a depth, its carrier left out: a polynomial
+    through n nodes of Chebyshev misses less than ``2 (turn/2)^n / n!`` of it.
+    """
+    depth = math.tan(config.tilt) * (axes(plane)[1] - config.poses.panel.x)
+    far, count = float(depth.abs().max()), 2
+    if far == 0:
+        return [(0.0, torch.ones(1, 1, dtype=torch.float64))]
+    turns = math.pi * slope**2 * far / config.light.wavelength
+    while 2 * (turns / 2) ** count / math.factorial(count) > 1e-6:
+        count += 1
+    nodes = [far * math.cos(math.pi * (i + 0.5) / count) for i in range(count)]
+    shares = [
+        torch.stack([(depth - other) / (node - other) for other in nodes if other != node]).prod(0) for node in nodes
+    ]
+    return list(zip(nodes, shares, strict=True))
 
 
 @dataclass(frozen=True)
@@ -77,68 +115,63 @@ class Arm:
         """``lambda B`` in m^2."""
         return wavelength * (self.before + self.after - self.before * self.after / self.focal_length)
 
-    def __call__(self, u: Field, onto: Grid) -> Field:
-        """Field (..., y, x) in the plane behind."""
+    def __call__(self, u: Field, onto: Grid, about: Pair = (0.0, 0.0), angle: float = 0.0) -> Field:
+        """Field (..., y, x) in the plane behind, on a grid turned by `angle` (rad, from x to y) about a point."""
         scale = self.scale(u.wavelength)
         source, target = (grid.shifted(-self.center[0], -self.center[1]) for grid in (u.grid, onto))
         first, last = ((1 - way / self.focal_length) / scale for way in (self.after, self.before))
-        data = fourier(_curved(u.data, source, first), source, target, scale) * complex(0, -source.cell / scale)
-        return u.replace(data=_curved(data, target, last), grid=onto)
+        data, about = _curved(u.data, axes(source), first), (about[0] - self.center[0], about[1] - self.center[1])
+        data = (
+            _onto_turned(data, source, target, scale, about, angle) if angle else fourier(data, source, target, scale)
+        )
+        points = turned(target, about, angle) if angle else axes(target)
+        return u.replace(data=_curved(data, points, last) * complex(0, -source.cell / scale), grid=onto)
 
 
-def _curved(data: Tensor, grid: Grid, bend: float) -> Tensor:
+def _curved(data: Tensor, points: Points, bend: float) -> Tensor:
     """Multiply by ``exp(i pi bend r^2)``."""
     if bend == 0:
         return data
-    y, x = axes(grid, data.device)
-    return data * phasor(bend / 2 * (y**2 + x**2)).to(data.dtype)
+    y, x = points
+    return data * phasor(bend / 2 * (y**2 + x**2)).to(data)
 
 
-def _slanted(way: Arm, u: Field, onto: Grid, slope: float, pivot: float, *, first: bool) -> Field:
-    """An arm whose first or last plane slants: column x of it lies ``slope (x - pivot)`` farther down the bench.
+def _onto_turned(data: Tensor, source: Grid, target: Grid, scale: float, about: Pair, angle: float) -> Tensor:
+    """Fourier sum onto a grid turned about a point: two matrix products, and rows that slide.
 
-    Each column has its own A (or D), so the transform along x is a matrix product and the one along y takes a phase of
-    the column. What is of second order in the slope and in the offsets along the axis is neglected.
+    With X, Y from that point, c, s, t the cosine, sine and tangent of the angle, and ``X' = X - t Y``, the turned
+    ``x (c X - s Y) + y (s X + c Y)`` is ``c x X' + s y X' + y Y / c``: a sum over x, a factor, a sum over y, at X' that
+    resolve its band twice, and each row slides by t Y. Quarters of a turn swap the axes before.
     """
-    scale, f = way.scale(u.wavelength), way.focal_length
-    source, target = (grid.shifted(-way.center[0], -way.center[1]) for grid in (u.grid, onto))
-    flat, slant = (target, source) if first else (source, target)
-    (y, x), column = axes(flat, u.data.device), axes(slant, u.data.device)[1]
-    depth = slope * (column + way.center[1] - pivot)
-    bend = (1 - (way.before - depth if first else way.after + depth) / f) / scale
-    matrix = phasor(bend * x.mT**2 / 2 - x.mT * column / scale).to(u.data.dtype)  # (x, column)
-    height = phasor(bend * y**2 / 2).to(u.data.dtype)
-    rows = phasor(-axes(target)[0] * axes(source)[0].mT / scale).to(u.data.device, u.data.dtype)
-    ends = [(1 - distance / f) / scale for distance in (way.after, way.before)]
-    data = u.data * complex(0, -source.cell / scale)
-    if first:
-        data = (rows @ _curved(data, source, ends[0]) * height) @ matrix.mT
-    else:
-        data = _curved(rows @ (data @ matrix * height), target, ends[1])
-    return u.replace(data=data, grid=onto)
+    (y, x), (down, across) = axes(source), axes(target.shifted(-about[0], -about[1]))
+    data = data * phasor(-(y * about[0] + x * about[1]) / scale).to(data)
+    y, x, quarters = y.flatten(), x.flatten(), round(2 * angle / math.pi)
+    for _ in range(quarters % 4):
+        data, y, x = data.mT, -x, y
+    angle -= quarters * math.pi / 2
+    cos, sin, begin = math.cos(angle), math.sin(angle), across[0, 0] - math.tan(angle) * down.flatten()
+    finest = scale / (4 * float(cos * x.abs().max() + abs(sin) * y.abs().max()))
+    count, stride = target.shape[1], math.ceil(target.spacing[1] / finest)
+    start = (begin - begin.min()) * (stride / target.spacing[1]) + resample.REACH
+    samples = torch.arange(math.ceil(float(start.max())) + stride * (count - 1) + resample.REACH + 1) - resample.REACH
+    column = begin.min() + samples * (target.spacing[1] / stride)
+    light = data @ phasor(-cos / scale * x[:, None] * column).to(data)
+    light = light * phasor(-sin / scale * y[:, None] * column).to(data)
+    light = phasor(-down * y / (scale * cos)).to(data) @ light
+    return resample.slide_rows(light, start, count, stride)
 
 
 def turned(grid: Grid, about: Pair, angle: float) -> Points:
     """Samples of a grid turned by `angle` (rad, from x to y) about a point: y and x, float64 (y, x) each."""
     y, x = axes(grid)
-    return _turn(y.expand(grid.shape), x.expand(grid.shape), about, angle)
-
-
-def _turn(y: Tensor, x: Tensor, about: Pair, angle: float) -> Points:
     y, x, cos, sin = y - about[0], x - about[1], math.cos(angle), math.sin(angle)
     return about[0] + sin * x + cos * y, about[1] + cos * x - sin * y
 
 
-def _sampled(way: Arm, u: Field, points: Points, onto: Grid) -> Field:
-    """The field of an arm at any points, interpolated from a grid that resolves its band twice."""
-    scale = way.scale(u.wavelength)
-    far = [abs(c - o) + e / 2 for c, o, e in zip(u.grid.center, way.center, u.grid.extent, strict=True)]
-    pitch = [scale / (4 * half) for half in far]
-    low, high = ([float(edge(p)) for p in points] for edge in (torch.min, torch.max))
-    shape = [math.ceil((b - a) / d) + 2 * resample.REACH for a, b, d in zip(low, high, pitch, strict=True)]
-    middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
-    wide = Grid((shape[0], shape[1]), (pitch[0], pitch[1]), (middle[0], middle[1]))
-    return u.replace(data=resample.sample(way(u, wide).data, wide, *points), grid=onto)
+def turn(point: Pair, about: Pair, angle: float) -> Pair:
+    """A point, turned from x to y."""
+    arm = cmath.rect(1, angle) * complex(point[1] - about[1], point[0] - about[0])
+    return about[0] + arm.imag, about[1] + arm.real
 
 
 def is_plain(config: FourFConfig) -> bool:

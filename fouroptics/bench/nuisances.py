@@ -1,16 +1,18 @@
 """Coherent nuisances: what a bench does to its light that nobody ordered. All are passive but the laser's drift."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from fouroptics.errors import GeometryError
+from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light import shapes
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Pair
 from fouroptics.light.sources import axes, plane_wave
+from fouroptics.units import show
 from fouroptics.waves.propagation import propagate
 from fouroptics.waves.sampling import number
 from fouroptics.waves.transforms import phasor
@@ -52,6 +54,11 @@ class WindowFringes(nn.Module):
         (fy, fx) in cycles per metre.
     phase : float or torch.Tensor
         At the origin, in rad; it follows the temperature.
+
+    Warns
+    -----
+    SamplingWarning
+        If a fringe holds fewer than two samples.
     """
 
     length = 0.0
@@ -61,10 +68,20 @@ class WindowFringes(nn.Module):
         super().__init__()
         if not 0 <= number(amplitude) <= 1:
             raise GeometryError(f"amplitude = {number(amplitude)}: what is reflected twice, from 0 to 1 of the light")
+        if not all(math.isfinite(f) for f in frequency):
+            raise GeometryError(f"frequency = {frequency}: give (fy, fx), finite, in cycles per metre")
         self.amplitude, self.frequency, self.phase = amplitude, frequency, phase
 
     def forward(self, field: Field) -> Field:
         """Multiply by one plus the second wave."""
+        for f, n, d in zip(self.frequency, field.grid.shape, field.grid.spacing, strict=True):
+            if n > 1 and abs(f) * d > 0.5:
+                warnings.warn(
+                    f"fringes of period {show(1 / abs(f), 'length', 4)} on {field.grid} are aliased: use samples of "
+                    f"{show(0.49 / abs(f), 'length', 3)}",
+                    SamplingWarning,
+                    stacklevel=2,
+                )
         y, x = axes(field.grid, field.data.device)
         second = self.amplitude * phasor(y * self.frequency[0] + x * self.frequency[1] + self.phase / (2 * math.pi))
         return field.modulate((1 + second) / (1 + self.amplitude))
@@ -223,7 +240,8 @@ class _Draws:
     """Normal numbers that can begin again."""
 
     def __init__(self, generator: int | torch.Generator) -> None:
-        self.generator = torch.Generator().manual_seed(generator) if isinstance(generator, int) else generator
+        given = isinstance(generator, torch.Generator)
+        self.generator = generator if given else torch.Generator().manual_seed(int(generator))
         self.start = self.generator.get_state()
 
     def reset(self) -> None:

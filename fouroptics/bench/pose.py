@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class Pose(nn.Module):
     Raises
     ------
     GeometryError
-        If a number is not finite, or a tilt is half a right angle or more.
+        If a value is no single finite number, or a tilt is half a right angle or more.
 
     Notes
     -----
@@ -55,17 +56,9 @@ class Pose(nn.Module):
         rotation: float | Tensor = 0.0,
     ) -> None:
         super().__init__()
-        self.x, self.y, self.z = x, y, z
-        self.tilt_x, self.tilt_y, self.rotation = tilt_x, tilt_y, rotation
-        for name in ("x", "y", "z", "tilt_x", "tilt_y", "rotation"):
-            value = number(getattr(self, name))
-            if not math.isfinite(value):
-                raise GeometryError(f"{name} = {value}: must be finite, in {'metres' if len(name) == 1 else 'rad'}")
-            if name.startswith("tilt") and abs(value) >= math.pi / 4:
-                raise GeometryError(
-                    f"{name} = {show(value, 'angle', 4)}: a thin part is tilted by less than 785 mrad; what folds the "
-                    "axis starts a bench of its own"
-                )
+        self.x, self.y, self.z = (_checked(name, value) for name, value in (("x", x), ("y", y), ("z", z)))
+        self.tilt_x, self.tilt_y = _checked("tilt_x", tilt_x), _checked("tilt_y", tilt_y)
+        self.rotation = _checked("rotation", rotation)
 
     @property
     def center(self) -> Pair:
@@ -139,6 +132,8 @@ def placed(field: Field, pose: Pose | None, act: Callable[[Field, Pose | None], 
     """
     if pose is None:
         return act(field, None)
+    if not field.data.numel():  # an empty batch, which no FFT takes
+        return field
     there = propagate(field, pose.z)
     if pose.tilted:
         there = onto_tilted(there, pose.slope(), (pose.y, pose.x))
@@ -146,6 +141,21 @@ def placed(field: Field, pose: Pose | None, act: Callable[[Field, Pose | None], 
     if pose.tilted:
         there = from_tilted(there, pose.slope(), (pose.y, pose.x))
     return propagate(there, -pose.z)
+
+
+def _checked(name: str, value: float | Tensor) -> float | Tensor:
+    """A tensor as it is, any other number as a float."""
+    single = value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, Real)
+    if not (single and math.isfinite(number(value))):
+        raise GeometryError(
+            f"{name} = {value!r}: must be one finite number or a 0-d tensor, in {'metres' if len(name) == 1 else 'rad'}"
+        )
+    if name.startswith("tilt") and abs(number(value)) >= math.pi / 4:
+        raise GeometryError(
+            f"{name} = {show(number(value), 'angle', 4)}: a thin part is tilted by less than 785 mrad; what folds the "
+            "axis starts a bench of its own"
+        )
+    return value if isinstance(value, Tensor) else float(value)
 
 
 def _none(value: float | Tensor) -> bool:

@@ -1,13 +1,13 @@
 """Readout: from the field in the camera plane to frames, and from frames to the numbers that a network wants.
 
-=================  ======  =====================================================  ==========================
-kind               frames  light                                                  result
-=================  ======  =====================================================  ==========================
-``intensity``      1       ``|E|^2``                                              ``|E|^2``
-``reference_pair`` 2       ``|R + E|^2``, ``|R - E|^2``                           ``Re(E R*) / |R|``
-``four_step``      4       ``|E + R i^k|^2``, k = 0 .. 3                          ``E``, complex
-``split``          2       masks of the positive and of the negative kernels      their difference
-=================  ======  =====================================================  ==========================
+==================  ======  =====================================================  ==========================
+kind                frames  light                                                  result
+==================  ======  =====================================================  ==========================
+``intensity``       1       ``|E|^2``                                              ``|E|^2``
+``reference_pair``  2       ``|R + E|^2``, ``|R - E|^2``                           ``Re(E R*) / |R|``
+``four_step``       4       ``|E + R i^k|^2``, k = 0 .. 3                          ``E``, complex
+``split``           2       masks of the positive and of the negative kernels      their difference
+==================  ======  =====================================================  ==========================
 """
 
 import cmath

@@ -10,7 +10,6 @@ lens its slope is no more than y/f, so the samples need not follow the lens itse
 band: what it sends past its target does not get to the lens.
 """
 
-import cmath
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fouroptics.bench.aberrations import aberrated
-from fouroptics.bench.ideal import Points, turned
+from fouroptics.bench.ideal import Points, depths, seen, turn, turned
 from fouroptics.bench.settings import FourFConfig, LensConfig
 from fouroptics.errors import GeometryError, SamplingError
 from fouroptics.light import resample, shapes, zernike
@@ -108,7 +107,7 @@ def arm1(config: FourFConfig) -> Arm:
 def arm2(config: FourFConfig) -> Arm:
     """From the panel to the camera, in the frame of the panel."""
     panel, lens, camera = config.poses.panel, config.poses.lens2, config.poses.camera
-    f, center = config.lens2.focal_length, _turned((lens.y, lens.x), (panel.y, panel.x), -panel.rotation)
+    f, center = config.lens2.focal_length, turn((lens.y, lens.x), (panel.y, panel.x), -panel.rotation)
     before, after = f + lens.z - panel.z, f + camera.z - lens.z
     bent = _aberration_slope(config.lens2, config.light.wavelength)
     return _checked(Arm("lens2", config.lens2, before, after, center, panel.rotation, bent=bent))
@@ -164,10 +163,10 @@ def back(config: FourFConfig, u: Field, onto: Grid) -> Field:
 
     Less the obliquity of a tilted panel, a factor ``1 - slope X/f`` on the camera.
     """
-    arm, (seen, points) = arm2(config), _seen(config, onto)
-    some = max(1, AT_ONCE // math.prod(lens_plane(arm, config.fourier_grid, _spans(seen, points), u.wavelength).shape))
+    arm, (grid, points) = arm2(config), _seen(config, onto)
+    some = max(1, AT_ONCE // math.prod(lens_plane(arm, config.fourier_grid, _spans(grid, points), u.wavelength).shape))
     parts = [
-        _arrived(arm, behind_lens2(config, u.replace(data=part), onto), u.grid, seen, points).data
+        _arrived(arm, behind_lens2(config, u.replace(data=part), onto), u.grid, grid, points).data
         for part in u.data.reshape(-1, *u.grid.shape).split(some)
     ]
     return u.replace(data=torch.cat(parts).reshape(*u.data.shape[:-2], *onto.shape), grid=onto)
@@ -196,30 +195,15 @@ def behind_lens2(config: FourFConfig, u: Field, onto: Grid) -> Field:
 
 def _seen(config: FourFConfig, onto: Grid) -> tuple[Grid, Points]:
     """`onto` in the camera plane, and where its samples lie, in the frame of the panel."""
-    panel, camera = config.poses.panel, config.poses.camera
-    y, x = _turned((camera.y, camera.x), (panel.y, panel.x), -panel.rotation)
-    seen = onto.shifted(y - camera.y, x - camera.x)
-    return seen, _points(seen, (y, x), camera.rotation - panel.rotation)
+    grid, about, angle = seen(config, onto)
+    return grid, _points(grid, about, angle)
 
 
 def _depths(config: FourFConfig, plane: Grid, slopes: Sequence[float], wavelength: float) -> list[tuple[float, Tensor]]:
-    """Planes across the axis that add up to a tilted panel: depths, and shares (1, x) with the carrier of the way.
-
-    Without the carrier light of these slopes turns by some ``pi slope^2 depth / lambda`` up to a depth: a polynomial
-    through n nodes of Chebyshev misses less than ``2 (turn/2)^n / n!`` of it.
-    """
-    depth = math.tan(config.tilt) * (axes(plane)[1] - config.poses.panel.x)
-    far, count = float(depth.abs().max()), 2
-    if far == 0:
-        return [(0.0, torch.ones(1, 1, dtype=torch.complex128))]
-    turn = math.pi * (1.5 * math.hypot(*slopes)) ** 2 * far / wavelength  # and some for what lies in the skirt
-    while 2 * (turn / 2) ** count / math.factorial(count) > 1e-6:
-        count += 1
-    nodes, parts = [far * math.cos(math.pi * (i + 0.5) / count) for i in range(count)], []
-    for node in nodes:
-        share = torch.stack([(depth - other) / (node - other) for other in nodes if other != node]).prod(0)
-        parts.append((node, share * phasor(torch.full((), node / wavelength, dtype=torch.float64))))
-    return parts
+    """Planes that add up to a tilted panel, see `ideal.depths`: depths, and shares (1, x) with the carrier."""
+    some = depths(config, plane, 1.5 * math.hypot(*slopes))  # and some for what lies in the skirt
+    carriers = (phasor(torch.full((), depth / wavelength, dtype=torch.float64)) for depth, _ in some)
+    return [(depth, share * carrier) for (depth, share), carrier in zip(some, carriers, strict=True)]
 
 
 # ---- one arm -----------------------------------------------------------------------------------------
@@ -351,12 +335,6 @@ def _filter(
 def _points(grid: Grid, about: Pair, angle: float) -> Points:
     """Where its samples lie, turned about a point: (y, x) each; else the two axes."""
     return turned(grid, about, angle) if angle else axes(grid)
-
-
-def _turned(point: Pair, about: Pair, angle: float) -> Pair:
-    """A point, turned from x to y."""
-    arm = cmath.rect(1, angle) * complex(point[1] - about[1], point[0] - about[0])
-    return about[0] + arm.imag, about[1] + arm.real
 
 
 def _spans(grid: Grid, points: Points) -> Spans:

@@ -2,7 +2,7 @@
 
 ===============  ==================================================================
 panel            SLMConfig, presets, the level that shows a phase; no torch
-maps             tables of phases and maps of a panel, from files; no torch
+maps             maps of a panel, from files; no torch
 slm              SLM: levels, fill, crosstalk, undiffracted light, a pixel's area
 dmd              DMD: mirrors, packed patterns
 sensor           CameraConfig, presets, the fixed pattern of a sensor; no torch

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ def rectified(mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
     ``s phi(z) + m Phi(z)`` and ``(m^2 + s^2) Phi(z) + m s phi(z)`` with z = m / s, phi and Phi the density and the
     distribution of a standard Gaussian (the moments of a censored normal variable).
     """
-    z = mean / deviation
+    z = (mean / deviation).clamp(-13, 13)  # beyond, exp would leave what float32 holds, and be slow
     density, above = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi), torch.special.ndtr(z)
     first = deviation * density + mean * above
     return first, deviation.square() * above + mean * first
@@ -139,6 +140,7 @@ class Camera(nn.Module):
 
     def exposure_for(self, intensity: Tensor, wavelength: float) -> float:
         """Exposure in seconds at which intensities (W/m^2, any shape) give `mean_photons` a pixel on average."""
+        intensity = torch.as_tensor(intensity)
         if intensity.is_complex() or not bool((intensity >= 0).all()):
             raise GeometryError("intensity: must be real and at least 0 everywhere; give |u|^2 in W/m^2")
         per_second = float(self.photons_for(intensity.double().mean(), wavelength, 1.0))
@@ -170,14 +172,15 @@ class Camera(nn.Module):
 
     def _electrons(self, light: Tensor | Field, exposure: float | None, pixels: Pixels | None) -> tuple[Tensor, Any]:
         """Mean electrons of light and dark current in a pixel without a full well, and its offset in electrons."""
-        photons = self.photons(light, exposure) if isinstance(light, Field) else light
+        photons = self.photons(light, exposure) if isinstance(light, Field) else torch.as_tensor(light)
         fine = not photons.is_complex()
+        if photons.dtype not in (torch.float32, torch.float64) and fine:
+            photons = photons.float()
         if fine and photons.numel():
             least, most = photons.detach().aminmax()
             fine = bool((least >= 0) & (most < math.inf))
         if not fine:
             raise GeometryError("photons must be real, finite and at least 0; give |u|^2 in photons, or a Field")
-        photons = photons if photons.is_floating_point() else photons.float()
         response, offset = self._maps(photons, pixels)
         electrons, dark = photons * (self.config.qe * response), self.dark(exposure)
         return (electrons + dark if dark else electrons), offset
@@ -194,18 +197,25 @@ class Camera(nn.Module):
         top, left, *read = c.roi or (0, 0, *(c.shape or (math.inf, math.inf)))
         index = []
         for axis, (first, size) in enumerate(zip((top, left), read, strict=True)):
-            cells = range(photons.shape[axis - 2]) if pixels is None else [int(i) for i in pixels[axis]]
-            if len(cells) != photons.shape[axis - 2] or not all(i >= 0 and (i + 1) * n <= size for i in cells):
+            count = photons.shape[axis - 2]
+            cells = np.arange(count) if pixels is None else np.asarray(pixels[axis])
+            whole = cells.shape == (count,) and cells.dtype.kind in "iu"
+            if not whole or cells.min() < 0 or (int(cells.max()) + 1) * n > size:
                 raise GeometryError(
-                    f"photons {tuple(photons.shape)}, axis {'yx'[axis]}: not all of {len(cells)} indices are pixels "
+                    f"photons {tuple(photons.shape)}, axis {'yx'[axis]}: not all of {cells.size} indices are pixels "
                     "that are read; give pixels=(rows, columns), the index of each row and of each column"
                 )
-            index.append(tuple(first + i * n + k for i in cells for k in range(n)))
+            index.append(tuple((first + cells[:, None] * n + np.arange(n)).ravel().tolist()))
         maps = torch.from_numpy(fixed_pattern(c.fixed_pattern_seed, *index)).to(photons)
         mean = nn.functional.avg_pool2d(maps, n) if n > 1 else maps
         return (1 + c.prnu * mean[1]).clamp_min(0), c.dsnu * n**2 * mean[0]
 
     # ---- electrons -> numbers ----------------------------------------------------------------------------------------
+
+    @property
+    def _full(self) -> float:
+        """Mean electrons from which on each exposure fills the well: 9 standard deviations, 1e-19 of them do not."""
+        return self.well + 9 * math.sqrt(self.well) + 81
 
     def _bent(self, charge: Tensor) -> Tensor:
         a = self.config.nonlinearity / self.well
@@ -213,8 +223,7 @@ class Camera(nn.Module):
 
     def _kept(self, electrons: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the charge that a pixel keeps: a Gaussian in place of Poisson's law, cut at the well."""
-        # Farther beyond the well nothing changes, and the squares of float32 would cancel.
-        electrons = electrons.clamp_max(self.well + 9 * math.sqrt(self.well) + 81)
+        electrons = electrons.clamp_max(self._full)  # farther the squares of float32 would cancel
         spread, bend = electrons.clamp_min(1e-6).sqrt(), self.config.nonlinearity / self.well
         lost, square = rectified(electrons - self.well, spread)
         full = torch.special.ndtr((electrons - self.well) / spread)
@@ -261,7 +270,9 @@ class Camera(nn.Module):
         least, most = electrons.detach().aminmax() if electrons.numel() else (lowest, highest)
         if lowest <= least and most <= highest:
             return mean
-        near = (electrons < lowest) | (electrons > highest)
+        beyond = electrons >= self._full
+        mean = torch.where(beyond, self._cut(electrons.new_tensor(self._full), offset), mean)
+        near = ((electrons < lowest) | (electrons > highest)) & ~beyond
         offset = offset.expand_as(electrons)[near] if isinstance(offset, Tensor) else offset
         return mean.masked_scatter(near, self._cut(electrons[near], offset))
 
@@ -349,6 +360,8 @@ class Camera(nn.Module):
 
     def snr(self, photons: float, exposure: float | None = None) -> float:
         """Signal-to-noise ratio, ``eta mu / sqrt(sigma_d^2 + mu_I t + 1/(12 K^2) + eta mu)``, of one exposure."""
+        if not 0 <= photons < math.inf:
+            raise GeometryError(f"photons = {photons}: give a finite number of at least 0")
         c, signal = self.config, self.config.qe * photons
         return signal / math.sqrt(c.read_noise**2 + self.dark(exposure) + 1 / (12 * c.gain**2) + signal)
 

@@ -106,9 +106,14 @@ def unpack(packed: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 def planes(grey: NDArray[Any], bits: int = 8) -> NDArray[np.uint8]:
     """Bit planes (..., bits, H, W) of grey pictures (..., H, W), the lowest first: shown for 2^k each they add up."""
-    if grey.dtype.kind not in "iu" or grey.min(initial=0) < 0 or grey.max(initial=0) >= 2**bits:
-        raise GeometryError(f"{grey.dtype} pictures for {bits} bit planes: give whole numbers 0 .. {2**bits - 1}")
-    return (grey[..., None, :, :] >> np.arange(bits)[:, None, None] & 1).astype(np.uint8)
+    grey = np.asarray(grey)
+    if grey.ndim < 2 or grey.dtype.kind not in "iu" or grey.min(initial=0) < 0 or grey.max(initial=0) >= 2**bits:
+        raise GeometryError(
+            f"{grey.dtype} pictures {grey.shape} for {bits} bit planes: give whole numbers 0 .. {2**bits - 1}, "
+            "(..., H, W)"
+        )
+    shifts = np.arange(bits, dtype=grey.dtype)[:, None, None]
+    return (grey[..., None, :, :] >> shifts & 1).astype(np.uint8)
 
 
 def video(patterns: NDArray[Any]) -> NDArray[np.uint8]:
@@ -118,6 +123,8 @@ def video(patterns: NDArray[Any]) -> NDArray[np.uint8]:
     them. The last frame is filled up with patterns of zeros.
     """
     binary = _binary(patterns)
+    if binary.ndim != 3:
+        raise GeometryError(f"patterns {binary.shape}: give (M, H, W), one after the other")
     count, (height, width) = -(-len(binary) // PLANES), binary.shape[-2:]
     frames = np.zeros((count, height, width, 3), np.uint8)
     for i, pattern in enumerate(binary):
@@ -126,6 +133,7 @@ def video(patterns: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _binary(patterns: NDArray[Any]) -> NDArray[np.uint8]:
+    patterns = np.asarray(patterns)
     if patterns.ndim < 2 or not np.isin(patterns, (0, 1)).all():
         raise GeometryError(f"patterns {patterns.shape}, {patterns.dtype}: give zeros and ones (..., H, W)")
     return patterns.astype(np.uint8)

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from fouroptics.config import Angle, DataFile, FileConfig, Frequency, Length, Number, Shape, Time, Whole, beside
-from fouroptics.devices.maps import read_map, read_table
-from fouroptics.errors import ConfigError
+from fouroptics.devices.maps import read_map
+from fouroptics.devices.tables import read_csv
+from fouroptics.errors import ConfigError, FourOpticsError, GeometryError
+from fouroptics.units import exact
 
 Array = TypeVar("Array")
 GreyConvention = Literal["slmsuite", "direct"]
@@ -77,12 +79,13 @@ class SLMConfig(FileConfig):
     stroke : float
         Phase in rad that the levels of a linear panel divide: a step of ``stroke / 2**bits``.
     stroke_wavelength : float, optional
-        Wavelength in metres at which `stroke` or `table` was measured. At another one the phase scales by
-        ``stroke_wavelength / wavelength``; the dispersion of the liquid crystal is neglected.
+        Wavelength in metres at which `stroke` or `table` was measured; left out, the one that the file of the table
+        states. At another one the phase scales by ``stroke_wavelength / wavelength``; the dispersion of the liquid
+        crystal is neglected.
     table : tuple of float, optional
         Phase in rad measured at each of the 2**bits levels, rising or falling throughout; it replaces `stroke`. Its
         sign is that of `grey`: level g shows ``-table[g]`` (``slmsuite``) or ``table[g]``. A file has the path of a CSV
-        file of two columns, grey and phase, or the list itself.
+        file of two columns, grey and phase, which `tables.read_csv` reads, or the list itself.
     table_source : str
         Where the table comes from: ``"linear"`` when there is none, else by default the name of its file.
     amplitudes : tuple of float, optional
@@ -132,20 +135,32 @@ class SLMConfig(FileConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_preset(cls, data: Any) -> Any:
+    def _fill_in(cls, data: Any, info: ValidationInfo) -> Any:
         known = {
             name: {key: value for key, value in fields.items() if key in cls.model_fields}
             for name, fields in presets().items()
         }
         data = with_preset(data, known)
-        if not isinstance(data, dict) or data.get("table") is None or "table_source" in data:
+        if not isinstance(data, dict) or data.get("table") is None:
             return data
-        return data | {"table_source": Path(data["table"]).name if isinstance(data["table"], str | Path) else "given"}
+        if not isinstance(data["table"], str | Path):
+            return {"table_source": "given"} | data
+        try:
+            file = read_csv(beside(data["table"], info))
+        except (FourOpticsError, ValueError):
+            return data  # the check of the field says what is wrong with it
+        found = {"table_source": file.source}
+        if file.wavelength is not None:
+            found["stroke_wavelength"] = exact(file.wavelength, "length")  # a file wants lengths with their unit
+        return found | data | {"table": file.values.tolist()}
 
     @field_validator("table", mode="before")
     @classmethod
-    def _read_table(cls, value: Any, info: ValidationInfo) -> Any:
-        return read_table(beside(value, info)) if isinstance(value, str | Path) else value
+    def _refuse_file(cls, value: Any, info: ValidationInfo) -> Any:
+        try:
+            return read_csv(beside(value, info)).values.tolist() if isinstance(value, str | Path) else value
+        except FourOpticsError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -157,6 +172,8 @@ class SLMConfig(FileConfig):
 
         Phase goes as 1 / wavelength for the same path; the change of the birefringence with it is neglected.
         """
+        if not 0 < wavelength < math.inf:
+            raise GeometryError(f"wavelength = {wavelength}: must be positive and finite, in metres (633 * nm)")
         if self.stroke_wavelength is None or self.stroke_wavelength == wavelength:
             return self
         factor = self.stroke_wavelength / wavelength

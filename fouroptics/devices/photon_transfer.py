@@ -73,9 +73,12 @@ def temporal(pairs: Iterable[Sequence[ArrayLike]]) -> tuple[Values, Values]:
     """
     means, variances = [], []
     for i, pair in enumerate(pairs):
-        first, second = (np.asarray(frame, np.float64) for frame in pair)
-        if first.shape != second.shape or first.ndim != 2 or not np.isfinite(first + second).all():
-            raise GeometryError(f"pair {i}: frames {first.shape} and {second.shape}; give two finite arrays (y, x)")
+        both = [_frame(frame, f"pair {i}") for frame in pair]
+        if len(both) != 2 or both[0].shape != both[1].shape:
+            raise GeometryError(
+                f"pair {i}: frames {', '.join(str(f.shape) for f in both)}; give two of one shape (y, x)"
+            )
+        first, second = both
         means.append((first.mean() + second.mean()) / 2)
         variances.append(np.square(first - second).mean() / 2 - (first.mean() - second.mean()) ** 2 / 2)
     return np.array(means), np.array(variances)
@@ -89,12 +92,16 @@ def spatial(frames: Iterable[ArrayLike]) -> tuple[float, float]:
     """
     count, mean, squares = 0, np.zeros(()), np.zeros(())
     for frame in frames:  # Welford's recurrence: one frame at a time
-        values = np.asarray(frame, np.float64)
+        values = _frame(frame, f"frame {count}")
+        if count and values.shape != mean.shape:
+            raise GeometryError(f"frame {count}: {values.shape} after {mean.shape}; give frames of one shape")
         count, step = count + 1, values - mean
         mean = mean + step / count
         squares = squares + step * (values - mean)
-    if count < 2:
-        raise GeometryError(f"{count} frames: the spatial variance takes 2 at least, 100 for a weak pattern")
+    if count < 2 or mean.size < 2:
+        raise GeometryError(
+            f"{count} frames {mean.shape}: the spatial variance takes 2 of 2 pixels at least, 100 for a weak pattern"
+        )
     return float(mean.mean()), float(mean.var(ddof=1) - squares.mean() / (count - 1) / count)
 
 
@@ -200,6 +207,11 @@ def measure(
     GeometryError
         As `fit` does.
     """
+    if len(photons) != len(exposure) or images < 0 or images == 1:
+        raise GeometryError(
+            f"{len(photons)} photons, {len(exposure)} exposures, images = {images}: give as many of each, and 0 images "
+            "or 2 at least"
+        )
     steps = list(zip(photons, exposure, strict=True))
     bright = temporal((expose(p, t), expose(p, t)) for p, t in steps)
     dark = temporal((expose(0.0, t), expose(0.0, t)) for _, t in steps)
@@ -219,6 +231,13 @@ def frames(
         return camera(torch.full(shape, float(photons)), generator, exposure=seconds)
 
     return expose
+
+
+def _frame(frame: ArrayLike, name: str) -> Values:
+    values = np.asarray(frame, np.float64)
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        raise GeometryError(f"{name}, {values.shape}: give finite arrays (y, x) with pixels")
+    return values
 
 
 def _through_zero(x: Values, y: Values) -> float:

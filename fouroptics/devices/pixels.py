@@ -9,6 +9,7 @@ the image pixel itself  ``average(frame, pixels, image_grid)``
 ======================  =============================================================
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -73,8 +74,10 @@ def average(
     >>> average(torch.tensor([[1.0, 2.0, 3.0]]), Grid((1, 3), 1.0), Grid((1, 1), (1.0, 3.0)))
     tensor([[2.]])
     """
-    if tuple(values.shape[-2:]) != grid.shape:
-        raise GeometryError(f"values {tuple(values.shape)} do not end in the shape of their grid, {grid.shape}")
+    values = torch.as_tensor(values)
+    _same_shape(values, grid)
+    if values.is_complex() or not (side is None or 0 < side < math.inf):
+        raise GeometryError(f"{values.dtype}, side = {side}: give intensities, |u|^2, and squares of a positive side")
     values = values if values.is_floating_point() else values.float()
     weights = []
     for axis in (0, 1):
@@ -99,8 +102,9 @@ def nearest(values: Tensor, grid: Grid, onto: Grid) -> Tensor:
     Raises
     ------
     GeometryError
-        If a sample of `onto` lies on no cell.
+        If a sample of `onto` lies on no cell, or the values do not lie on `grid`.
     """
+    _same_shape(values, grid)
     index = []
     for wanted, have, d in zip(onto.coordinates(), grid.coordinates(), grid.spacing, strict=True):
         cell = np.floor((wanted - have[0]) / d + 0.5 + 1e-9).astype(np.int64)  # between two pixels the latter
@@ -109,3 +113,8 @@ def nearest(values: Tensor, grid: Grid, onto: Grid) -> Tensor:
             raise GeometryError(f"{onto} reach beyond the pixels at {edges}; use a larger camera or a smaller grid")
         index.append(torch.from_numpy(cell).to(values.device))
     return values[..., index[0][:, None], index[1]]
+
+
+def _same_shape(values: Tensor, grid: Grid) -> None:
+    if tuple(values.shape[-2:]) != grid.shape:
+        raise GeometryError(f"values {tuple(values.shape)} do not end in the shape of their grid, {grid.shape}")

@@ -74,16 +74,17 @@ class SLM(nn.Module):
 
     def levels(self, target: Tensor) -> Tensor:
         """Grey level of each pixel; uint8 up to 8 bits, else uint16. See `panel.levels_for`."""
-        dtype = torch.uint8 if self.config.bits <= 8 else torch.uint16
-        return panel.levels_for(self.config, self._checked(target).detach()).to(dtype)
+        return self._levels(self._checked(target))
 
     def realised(self, target: Tensor) -> Tensor:
         """What the panel's table says is shown for `target`: a phase in [0, 2 pi), or a response of its amplitude.
 
         Maps, dead pixels, crosstalk and flicker, which no table knows, are in the transmission only.
         """
-        shown = self._table(self.levels(target).long())
-        shown = shown if shown.is_complex() else shown % panel.TURN
+        target = self._checked(target)
+        shown = self._table(self._levels(target).long())
+        if not shown.is_complex():  # once more, for what float32 rounds up to a turn
+            shown = (shown % panel.TURN).to(target.dtype) % panel.TURN
         return shown.to(_dtype(shown, target)) + (target - target.detach())
 
     def forward(self, target: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -108,7 +109,7 @@ class SLM(nn.Module):
 
     def transmission(self, levels: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One complex number per pixel for levels (..., y, x), as `forward` gives it, complex128."""
-        return self._mean(self._sent(levels.long()), generator)
+        return self._mean(self._sent(self._known(levels)), generator)
 
     def over_pixel(
         self, levels: Tensor, order: int | None = None, generator: torch.Generator | None = None
@@ -130,7 +131,7 @@ class SLM(nn.Module):
             The point, and the transmission (..., y, x) that it stands for, complex128, its share of the pixel's area
             included. Without light from the gap, the points with ``active == 0`` give zeros.
         """
-        yield from self._points(self._sent(levels.long()), order or self.order_for(0), generator)
+        yield from self._points(self._sent(self._known(levels)), order or self.order_for(0), generator)
 
     def expand(self, target: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Sub-pixels of the panel, n x n a pixel, each the area-weighted sum of its modulating and its dead part.
@@ -150,18 +151,18 @@ class SLM(nn.Module):
             Complex transmission (..., n y, n x) with pitch / n. Crosstalk is taken at the middle of a sub-pixel;
             without it the mean over a pixel is ``slm(target)``.
         """
-        if n < 1:
-            raise GeometryError(f"n = {n}: give at least one sub-pixel an axis")
+        if not isinstance(n, int) or n < 1:
+            raise GeometryError(f"n = {n!r}: give a whole number of sub-pixels an axis, 1 at least")
         side = math.sqrt(self.config.fill_factor)
         covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
-        asked = self._asked(target)
+        asked = _plane(self._asked(target))
         middles = [(i + 0.5) / n - 0.5 for i in range(n)]
         light = _light(_spread(asked, self.config.crosstalk, middles))
         factor = self._factor(asked, generator)
         if isinstance(factor, Tensor):
             factor = factor.repeat_interleave(n, -2).repeat_interleave(n, -1)
         light = light * factor
-        active = (covered[:, None] * covered).to(light.real).repeat(target.shape[-2], target.shape[-1])
+        active = (covered[:, None] * covered).to(light.real).repeat(asked.shape[-2:])
         return active * light + (1 - active) * self.dead
 
     # ---- the area of a pixel ---------------------------------------------------------------------
@@ -213,7 +214,8 @@ class SLM(nn.Module):
 
     def _asked(self, target: Tensor) -> Tensor:
         """What is addressed for a target: phase in rad, not wrapped, or complex; the gradient is that of the target."""
-        shown = self._sent(self.levels(target).long())
+        target = self._checked(target)
+        shown = self._sent(self._levels(target).long())
         shown = shown.to(_dtype(shown, target))
         if not target.requires_grad:
             return shown
@@ -226,6 +228,10 @@ class SLM(nn.Module):
             alive[rows, columns] = 0
             passed = passed * alive
         return shown + passed
+
+    def _levels(self, target: Tensor) -> Tensor:
+        dtype = torch.uint8 if self.config.bits <= 8 else torch.uint16
+        return panel.levels_for(self.config, target.detach()).to(dtype)
 
     def _sent(self, levels: Tensor) -> Tensor:
         """What is addressed for levels, dead pixels and the stroke map included."""
@@ -253,7 +259,7 @@ class SLM(nn.Module):
         self, asked: Tensor, order: int, generator: torch.Generator | None
     ) -> Iterator[tuple[PixelNode, Tensor]]:
         factor, sigma = self._factor(asked, generator), self.config.crosstalk
-        light, row, at = _light(asked) * factor, asked, None
+        light, row, at = _light(asked) * factor, _plane(asked) if sigma else asked, None
         for node in self.nodes(order):
             y, x = node.offset
             if sigma and node.active:
@@ -291,13 +297,28 @@ class SLM(nn.Module):
         part = torch.from_numpy(values[top : top + height, left : left + width])
         return part.to(like.device, like.real.dtype if like.is_complex() or like.is_floating_point() else part.dtype)
 
+    def _known(self, levels: Tensor) -> Tensor:
+        """Refuse levels that the panel has not."""
+        given, highest = torch.as_tensor(levels), 2**self.config.bits - 1
+        whole = given.long()
+        least, most = whole.aminmax() if whole.numel() else (0, 0)
+        if given.is_floating_point() or given.is_complex() or least < 0 or most > highest:
+            raise GeometryError(f"levels ({given.dtype}): give whole numbers 0 .. {highest}; `levels` makes them")
+        return whole
+
     def _checked(self, target: Tensor) -> Tensor:
-        """Refuse what this panel cannot be asked for."""
+        """Refuse what this panel cannot be asked for; an array of numpy becomes a tensor."""
+        target = torch.as_tensor(target)
         if self.config.modulation == "phase":
-            if target.dtype not in (torch.float32, torch.float64) or not bool(torch.isfinite(target).all()):
+            farthest = panel.TURN * 2 ** (24 - self.config.bits)  # there float32 is a level off
+            inside = target.dtype in (torch.float32, torch.float64)
+            if inside and target.numel():
+                least, most = target.detach().aminmax()
+                inside = bool((least >= -farthest) & (most <= farthest))  # False for NaN, too
+            if not inside:
                 raise GeometryError(
-                    f"phase ({target.dtype}) must be finite float32 or float64, in rad; convert it, or mend what "
-                    "made it"
+                    f"phase ({target.dtype}) must be finite float32 or float64, in rad, within +-{farthest:.4g}: "
+                    f"beyond, float32 is a level of {self.config.bits} bit off; convert it, or wrap it modulo 2 pi"
                 )
             return target
         real = not target.is_complex()
@@ -334,12 +355,19 @@ def _spread(data: Tensor, sigma: float, at: list[float]) -> Tensor:
 
 def _corner(shape: tuple[int, int], like: Tensor) -> tuple[int, int]:
     """Row and column of the panel at which the middle of the size of an array (..., y, x) begins."""
-    top, left = (n // 2 - m // 2 for n, m in zip(shape, like.shape[-2:], strict=True))
+    top, left = (n // 2 - m // 2 for n, m in zip(shape, _plane(like).shape[-2:], strict=True))
     if top < 0 or left < 0:
         raise GeometryError(
             f"{tuple(like.shape)} is more than the panel, {shape}, whose maps and dead pixels are known"
         )
     return top, left
+
+
+def _plane(like: Tensor) -> Tensor:
+    """Refuse what has no rows and columns, where neighbours count or the place on the panel does."""
+    if like.ndim < 2:
+        raise GeometryError(f"shape {tuple(like.shape)}: this panel needs the axes (..., y, x)")
+    return like
 
 
 def _gauss(order: int, side: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

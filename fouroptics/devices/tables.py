@@ -67,14 +67,16 @@ def read_csv(path: str | Path, unit: PhaseUnit | None = None, *, interpolate: bo
         Lines of words before the numbers, and comments after ``#``, ``%`` or ``//``, are read for the unit and the
         wavelength.
     unit : {"rad", "pi", "2pi"}, optional
-        Unit of the phases; left out, that of the header, and without one rad, which a finding says.
+        Unit of the phases; left out, that of the header, and without one rad, which a finding says. Phases that span
+        less than 3 must come with a unit: they may be turns, or multiples of pi.
     interpolate : bool
         Whether grey levels that are missing between others may be filled in, linearly.
 
     Raises
     ------
     FourOpticsError
-        If a row is no pair of numbers, levels are missing or contradict each other, or the phase turns back.
+        If a row is no pair of numbers, levels are missing or contradict each other, the phase turns back, or its unit
+        is in doubt.
     """
     path, content = Path(path), contents(Path(path))
     words, lines, rows = _two_columns(path, content)
@@ -258,6 +260,10 @@ def _unit(path: Path, words: str, asked: PhaseUnit | None, span: float) -> tuple
         raise FourOpticsError(f"{path}: the words beside the numbers name {said}; say which it is with unit=")
     if stated:
         return stated[0], []
-    likely = "2pi" if span < 1.5 else "pi" if span < 3 else None
-    doubt = f"; a span of {span:.4g} looks like {likely}: give unit={likely!r}" if likely else ""
-    return "rad", [f"states no unit: rad is assumed{doubt}"]
+    likely = "2pi" if span < 1.5 else "pi"
+    if 0 < span < 3:
+        raise FourOpticsError(
+            f"{path}: states no unit, and a span of {span:.4g} looks like {likely}: write rad, pi or 2pi into its "
+            "first line, such as 'grey,phase (rad)', or say it with unit="
+        )
+    return "rad", ["states no unit: rad is assumed"]

@@ -35,7 +35,8 @@ def sample(data: Tensor, grid: Grid, y: Tensor, x: Tensor) -> Tensor:
         (..., py, px), of the dtype of `data`; gradients reach the data and the points.
     """
     y, x = torch.broadcast_tensors(y, x)
-    lines = [_line(at, axis, grid, data) for axis, at in enumerate((y, x))]
+    places = [(at - grid.center[a]) / grid.spacing[a] + grid.shape[a] // 2 for a, at in enumerate((y, x))]
+    lines = [_line(place, data) for place in places]
     out = data.new_zeros(())
     for i in range(2 * REACH):
         rows, height = lines[0][0] + i, lines[0][1][i]
@@ -46,9 +47,35 @@ def sample(data: Tensor, grid: Grid, y: Tensor, x: Tensor) -> Tensor:
     return out
 
 
-def _line(at: Tensor, axis: int, grid: Grid, data: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """First sample that counts for each point, and the weights of it and the ones behind it."""
-    place = (at - grid.center[axis]) / grid.spacing[axis] + grid.shape[axis] // 2
+def slide_rows(data: Tensor, start: Tensor, count: int, stride: int = 1) -> Tensor:
+    """Rows of samples, each begun at a place of its own: ``out[y, i] = u_y(start_y + stride i)``, by the same series.
+
+    Parameters
+    ----------
+    data : torch.Tensor
+        Real or complex samples (..., ny, nx); 0 outside.
+    start : torch.Tensor
+        Where the rows begin, in samples from the first one, float64 (ny,).
+    count, stride : int
+        Samples of a new row, and how many old ones they are apart.
+
+    Returns
+    -------
+    torch.Tensor
+        (..., ny, count), of the dtype of `data`; gradients reach the data and the places.
+    """
+    (first, weights), wide, n = _line(start[:, None], data), stride * (count - 1) + 1, data.shape[-1]
+    columns = first + torch.arange(wide + 2 * REACH - 1, device=data.device)
+    rows = torch.arange(len(start), device=data.device)[:, None]
+    near = data[..., rows, columns.clamp(0, n - 1)] * _inside(columns, n)
+    out = near[..., :wide:stride] * weights[0]
+    for i in range(1, 2 * REACH):
+        out = out + near[..., i : i + wide : stride] * weights[i]
+    return out
+
+
+def _line(place: Tensor, data: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """First sample that counts for each place along an axis, and the weights of it and the ones behind it."""
     first = place.detach().floor().long() - (REACH - 1)
     shape = math.pi * REACH * (1 - BAND)
     weights = []

@@ -8,9 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from fouroptics.bench.bench import Section
+from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 
@@ -28,13 +30,28 @@ def _extent(grid: Grid) -> tuple[float, float, float, float]:
     return MM * (x[0] - dx / 2), MM * (x[-1] + dx / 2), MM * (y[0] - dy / 2), MM * (y[-1] + dy / 2)
 
 
-def image(data: ArrayLike, grid: Grid, ax: Axes | None = None, *, label: str = "", **options: Any) -> Axes:
-    """Real data (y, x) on a grid, with a colour bar named `label`; `options` go to ``Axes.imshow``."""
-    return _draw(data, grid, _axes(ax), label, None, **options)
+def image(data: ArrayLike | Tensor, grid: Grid, ax: Axes | None = None, *, label: str = "", **options: Any) -> Axes:
+    """Real data (y, x) on a grid, with a colour bar named `label`; `options` go to ``Axes.imshow``.
+
+    Here and below, a batch, complex numbers or another shape than that of the grid are a GeometryError.
+    """
+    return _draw(_numbers(data, grid), grid, _axes(ax), label, None, **options)
 
 
-def _draw(data: ArrayLike, grid: Grid, ax: Axes, label: str, ticks: dict[float, str] | None, **options: Any) -> Axes:
-    values, top = np.asarray(data), options.get("vmax")
+def _numbers(data: ArrayLike | Tensor, grid: Grid) -> NDArray[Any]:
+    values = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
+    if values.shape != grid.shape or np.iscomplexobj(values):
+        raise GeometryError(
+            f"{values.dtype} data {values.shape}: a picture is of real numbers (y, x), as many as its grid has, "
+            f"{grid.shape}; take one of a batch, and its intensity or phase"
+        )
+    return values
+
+
+def _draw(
+    values: NDArray[Any], grid: Grid, ax: Axes, label: str, ticks: dict[float, str] | None, **options: Any
+) -> Axes:
+    top = options.get("vmax")
     shown = ax.imshow(values, extent=_extent(grid), origin="lower", interpolation="nearest", **options)
     brighter = top is not None and np.nanmax(values) > top
     bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85, extend="max" if brighter else "neither")
@@ -53,8 +70,10 @@ def field(
     log: bool = False,
 ) -> Axes:
     """One field (y, x): intensity in W/m^2 (linear, or over four decades with `log`), amplitude, or phase in rad."""
+    if what not in ("intensity", "amplitude", "phase"):
+        raise GeometryError(f"what = {what!r}: use 'intensity', 'amplitude' or 'phase'")
     if what == "phase":
-        return image(u.phase.detach().cpu(), u.grid, ax, label="phase (rad)", cmap="twilight", vmin=-np.pi, vmax=np.pi)
+        return image(u.phase, u.grid, ax, label="phase (rad)", cmap="twilight", vmin=-np.pi, vmax=np.pi)
     shown = u.intensity.detach().cpu().numpy()
     if what == "amplitude":
         return image(np.sqrt(shown), u.grid, ax, label=r"$|u|$ ($\sqrt{\mathrm{W}}$/m)", cmap="viridis")
@@ -102,15 +121,15 @@ def section(
     return ax
 
 
-def mask(phase: ArrayLike, grid: Grid, ax: Axes | None = None) -> Axes:
+def mask(phase: ArrayLike | Tensor, grid: Grid, ax: Axes | None = None) -> Axes:
     """Phase of a mask (y, x) in rad, wrapped to [0, 2 pi)."""
     ticks = {0: "0", np.pi: r"$\pi$", 2 * np.pi: r"$2\pi$"}
-    wrapped = np.mod(np.asarray(phase), 2 * np.pi)
+    wrapped = np.mod(_numbers(phase, grid), 2 * np.pi)
     return _draw(wrapped, grid, _axes(ax), "phase (rad)", ticks, cmap="twilight", vmin=0, vmax=2 * np.pi)
 
 
 def frame(
-    numbers: ArrayLike,
+    numbers: ArrayLike | Tensor,
     grid: Grid,
     ax: Axes | None = None,
     *,

@@ -60,22 +60,50 @@ def spectrum(data: Array, shape: tuple[int, int], threads: int) -> Array:
     return _over(data, shape, threads, one)
 
 
-def filtered(spectrum: Array, kernel: Factors, out: tuple[int, int], inverse: bool, threads: int) -> Array:
-    """First `out` samples of the transform, inverse or forward, of ``kernel * spectrum``."""
+def filtered(
+    spectrum: Array, kernel: Factors, out: tuple[int, int], inverse: bool, threads: int, length: tuple[int, int]
+) -> Array:
+    """First `out` samples of the transform, inverse or forward, of ``kernel * spectrum``.
+
+    `length` is that of the transforms: zeros beyond the highest frequencies make the samples closer.
+    """
 
     def one(u: Array, target: Array, threads: int) -> None:
         between = np.empty((out[0], u.shape[1]), u.dtype)
 
         def columns(parts: Parts) -> None:
-            for part, block in _with_block(parts, len(u), u.dtype):
-                block[:] = u[:, part]
-                _multiply(block, kernel, part)
-                between[:, part] = _transform(block, len(block), 0, inverse, own=True)[: out[0]]
+            for part, block in _with_block(parts, length[0], u.dtype):
+                low, high = _ends(block, len(u), 0)
+                split = len(low)
+                low[:], high[:] = u[:split, part], u[split:, part]
+                block[split : length[0] - len(high)] = 0
+                product = block if len(block) == len(u) else np.concatenate([low, high])
+                _multiply(product, kernel, part)
+                if product is not block:
+                    low[:], high[:] = product[:split], product[split:]
+                between[:, part] = _transform(block, length[0], 0, inverse, own=True)[: out[0]]
 
-        _each(columns, u.shape[1], len(u), threads)
-        _rows(between, target, inverse, threads, own=True)
+        def rows(parts: Parts) -> None:
+            for part in parts:
+                block = np.zeros((part.stop - part.start, length[1]), u.dtype)
+                low, high = _ends(block, u.shape[1], 1)
+                low[:], high[:] = between[part, : low.shape[1]], between[part, low.shape[1] :]
+                target[part] = _transform(block, length[1], 1, inverse, own=True)[:, : out[1]]
+
+        _each(columns, u.shape[1], length[0], threads)
+        if length[1] == u.shape[1]:
+            _rows(between, target, inverse, threads, own=True)
+        else:
+            _each(rows, out[0], length[1], threads)
 
     return _over(spectrum, out, threads, one)
+
+
+def _ends(block: Array, count: int, axis: int) -> tuple[Array, Array]:
+    """Views of the lines for `count` frequencies in FFT order: those from 0 on, and the negative ones at the end."""
+    split = (count + 1) // 2
+    low, high = slice(0, split), slice(block.shape[axis] - (count - split), None)
+    return (block[low], block[high]) if axis == 0 else (block[:, low], block[:, high])
 
 
 def _over(data: Array, out: tuple[int, int], threads: int, one: Callable[[Array, Array, int], None]) -> Array:

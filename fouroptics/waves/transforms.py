@@ -243,23 +243,43 @@ _convolution.register_autograd(_adjoint, setup_context=_remember)
 
 def spectrum(data: Tensor, shape: tuple[int, int]) -> Tensor:
     """Padded spectrum of `data`, for `filtered`."""
-    if data.requires_grad or _is_dual(data) or not _in_blocks(data.device, shape, data.shape[:-2].numel()):
+    if _is_plain(shape, data):
         return fft2(data, shape)
     return torch.from_numpy(blocked.spectrum(data.resolve_conj().numpy(), shape, torch.get_num_threads()))
 
 
-def filtered(spectrum: Tensor, kernel: Kernel, out: tuple[int, int], *, turned: bool = False) -> Tensor:
-    """Second half of `convolve`: the first `out` samples of ``ifft2(kernel * spectrum)``, or turned, of ``fft2``."""
-    if (
-        spectrum.requires_grad
-        or _is_dual(spectrum)
-        or kernel.rest.requires_grad
-        or not _in_blocks(spectrum.device, kernel.shape, spectrum.shape[:-2].numel())
-    ):
+def filtered(
+    spectrum: Tensor, kernel: Kernel, out: tuple[int, int], *, turned: bool = False, finer: tuple[int, int] = (1, 1)
+) -> Tensor:
+    """Second half of `convolve`: the first `out` samples of ``ifft2(kernel * spectrum)``, or turned, of ``fft2``.
+
+    `finer` is how many samples there are to one of the period, in y and x.
+    """
+    length = kernel.shape[0] * finer[0], kernel.shape[1] * finer[1]
+    if _is_plain(length, spectrum, kernel.rest):
         product = spectrum * kernel.dense().rest
+        for dim, n in zip((-2, -1), length, strict=True):
+            product = _spread(product, n, dim)
         return (fft2(product) if turned else ifft2(product))[..., : out[0], : out[1]]
     threads = torch.get_num_threads()
-    return torch.from_numpy(blocked.filtered(spectrum.numpy(), _arrays(kernel), out, not turned, threads))
+    return torch.from_numpy(blocked.filtered(spectrum.numpy(), _arrays(kernel), out, not turned, threads, length))
+
+
+def _is_plain(shape: tuple[int, int], data: Tensor, *others: Tensor) -> bool:
+    """Whether a derivative, or the size, asks for the form of torch."""
+    derived = any(part.requires_grad or _is_dual(part) for part in (data, *others))
+    return derived or not _in_blocks(data.device, shape, data.shape[:-2].numel())
+
+
+def _spread(spectrum: Tensor, n: int, dim: int) -> Tensor:
+    """Put zeros beyond the highest frequencies of an axis in FFT order."""
+    count = spectrum.shape[dim]
+    if n == count:
+        return spectrum
+    shape = list(spectrum.shape)
+    shape[dim] = n - count
+    low, high = spectrum.split([(count + 1) // 2, count // 2], dim)
+    return torch.cat([low, spectrum.new_zeros(shape), high], dim)
 
 
 def fourier(data: Tensor, source: Grid, target: Grid, scale: float, sign: int = -1) -> Tensor:
@@ -296,20 +316,6 @@ def shrinking_first(source: Grid, target: Grid) -> tuple[int, int]:
     """Axes in the order in which `fourier` takes them: the one that shrinks most goes first."""
     growth = [target.shape[i] / source.shape[i] for i in (0, 1)]
     return (0, 1) if growth[0] <= growth[1] else (1, 0)
-
-
-def square_pixels(data: Tensor, n: int) -> Tensor:
-    """Samples of square pixels on an n times finer grid, twice as wide: the comb of values with a ``sinc`` spectrum.
-
-    Band-limited to n/2 cycles a pixel, where its spectrum is that of ideal squares. Pixel j of an axis of N lies at
-    sample ``n (j + N - N//2)``, so both grids have the same centre.
-    """
-    height, width = data.shape[-2:]
-    comb = data.new_zeros((*data.shape[:-2], 2 * height * n, 2 * width * n))
-    first = [n * (size - size // 2) for size in (height, width)]
-    comb[..., first[0] : first[0] + n * height : n, first[1] : first[1] + n * width : n] = data
-    sinc = [torch.sinc(frequencies(2 * size * n, 1 / n)) / (2 * size) for size in (height, width)]
-    return ifft2(fft2(comb) * (sinc[0][:, None] * sinc[1][None, :]).to(data.device, data.dtype))
 
 
 Line = tuple[int, float, float]
