@@ -64,7 +64,7 @@ Images = Annotated[int, typer.Option(min=1, help="Images on the display.")]
 Count = Annotated[int, typer.Option("--masks", min=1, help="Masks on the panel.")]
 
 Plane = StrEnum("Plane", ["yz", "xz"])
-Unit = StrEnum("Unit", {"rad": "rad", "pi": "pi", "two_pi": "2pi"})
+Unit = StrEnum("Unit", {"rad": "rad", "deg": "deg", "pi": "pi", "two_pi": "2pi"})
 Order = StrEnum("Order", {"kernel_major": "kernel-major", "image_major": "image-major"})
 Layout = StrEnum("Layout", ["tiled", "sequential"])  # functions of masks/layout.py
 Encoding = StrEnum("Encoding", ["phase_only", "arrizon"])  # functions of masks/encoding.py

@@ -147,7 +147,7 @@ def exact_mean(c: CameraConfig, electrons: float) -> float:
 )
 def test_expected_is_the_mean_of_the_cut_signal(changes, allowed):
     """Against the exact sum. The Gaussian in place of Poisson's law costs 0.03 DN; where well and converter end within
-    the noise of each other, a twentieth of that noise. The cut of the mean would be off by 0.5 to 7 DN."""
+    the noise of each other, a twentieth of that noise here. The cut of the mean would be off by 0.5 to 7 DN."""
     cam = camera(**SMALL | changes)
     well = cam.config.full_well
     electrons = [0.0, 1.0, 3.0, 10.0, *(well * f for f in (0.5, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.3))]

@@ -1,10 +1,12 @@
 """Field: a frozen value that carries its grid and its wavelength."""
 
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 import torch
 
+import fouroptics as fo
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
@@ -78,3 +80,13 @@ def test_data_must_end_in_the_shape_of_the_grid(shape: tuple[int, ...]):
 def test_the_wavelength_must_be_positive(wavelength: float):
     with pytest.raises(GeometryError, match="wavelength"):
         Field(torch.zeros(3, 4), GRID, wavelength)
+
+
+def test_a_transmission_that_does_not_fit_is_refused():
+    u = fo.Field(torch.ones(4, 5), fo.Grid((4, 5), 1e-6), 5e-7)
+    with pytest.raises(fo.GeometryError, match=r"\(5, 4\)"):
+        u.modulate(torch.ones(5, 4))
+    wrongs: list[Any] = ["1 mm", None, torch.ones(2)]
+    for wrong in wrongs:
+        with pytest.raises(fo.GeometryError, match="not one number"):
+            fo.lens(u, wrong)

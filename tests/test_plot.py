@@ -1,6 +1,7 @@
 """Pictures: each draws into the Axes it is given, in millimetres, with the limits that it promises."""
 
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib
 
@@ -17,6 +18,7 @@ from matplotlib.patches import Rectangle
 
 from fouroptics.bench.bench import Section
 from fouroptics.bench.fourf import FourF
+from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.show import frames, plot
@@ -155,12 +157,12 @@ def test_drawn_frame_ends_at_the_brightest_pixel_that_is_read(ax: Axes) -> None:
 
 
 def test_what_is_no_picture_is_named(ax: Axes) -> None:
-    grid = fo.Grid((6, 5), 1e-5)
-    u = fo.Field(torch.ones(2, 6, 5, dtype=torch.complex64, requires_grad=True), grid, 633e-9)
-    for wrong in (u.intensity, u.data[0], np.zeros((5, 6))):
-        with pytest.raises(fo.GeometryError, match="one of a batch, and its intensity or phase"):
-            plot.image(wrong, grid, ax)
-    with pytest.raises(fo.GeometryError, match="what = 'Phase'"):
-        plot.field(u, ax, what="Phase")
-    plot.image(u.intensity[0], grid, ax)  # with its gradient
-    plot.mask(u.phase[0], grid, ax)
+    u = Field(torch.ones(2, 4, 6, dtype=torch.complex64, requires_grad=True), GRID, 633e-9)
+    what: Any = "Phase"
+    for wrong in (u.intensity, u.data[0], np.zeros((6, 4))):
+        with pytest.raises(GeometryError, match="one of a batch, and its intensity or phase"):
+            plot.image(wrong, GRID, ax)
+    with pytest.raises(GeometryError, match="what = 'Phase'"):
+        plot.field(u, ax, what=what)
+    plot.image(u.intensity[0], GRID, ax)  # with its gradient
+    plot.mask(u.phase[0], GRID, ax)

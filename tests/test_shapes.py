@@ -201,3 +201,17 @@ def test_why_five(samples: int):
 def test_a_duty_lies_between_nothing_and_all(duty: float):
     with pytest.raises(fo.GeometryError, match="duty ="):
         fo.shapes.grating(GRID, 60 * um, duty)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda g: fo.shapes.circle(g, -1e-4),
+        lambda g: fo.shapes.circle(g, float("nan")),
+        lambda g: fo.shapes.slit(g, 0.0),
+        lambda g: fo.shapes.star(g, 0.6, 1e-4),
+    ],
+)
+def test_sizes_are_positive_and_spokes_whole(make):
+    with pytest.raises(fo.GeometryError, match=r"positive|spokes"):
+        make(fo.Grid((64, 64), 8e-6))

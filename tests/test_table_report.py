@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fouroptics.bench.settings import PanelConfig
 from fouroptics.devices import tables
 from fouroptics.devices.corrections import read_hamamatsu, read_santec, read_slmsuite
 from fouroptics.devices.panel import SLMConfig, levels_for, response
@@ -88,6 +89,9 @@ def test_the_panel_gets_the_table_and_stays_as_it_was(tmp_path):
     assert new.table_source == "t_633nm.csv"
     assert new.stroke_wavelength == pytest.approx(633 * nm, rel=1e-12)
     assert panel.table is None
+    of_a_bench = to_config(PanelConfig(iris="band"), file)
+    assert isinstance(of_a_bench, PanelConfig)
+    assert of_a_bench.iris == "band"
     others = {"table", "table_source", "stroke_wavelength"}
     assert new.model_dump(exclude=others) == panel.model_dump(exclude=others)
 

@@ -106,6 +106,9 @@ def test_a_useless_drive_table_is_refused(tmp_path, text, says):
         ("grey,phase [units of π]\n", None, math.pi),
         ("grey,phase (2 pi)\n", None, TURN),
         ("# phase in 2π, pixel 3\n", None, TURN),
+        ("grey,phase (waves)\n", None, TURN),
+        ("grey,phase (deg)\n", None, math.pi / 180),
+        ("grey,phase in degrees\n", None, math.pi / 180),
         ("", "2pi", TURN),
         ("", "pi", math.pi),
         ("grey,phase (rad), pi is a turn\n", "rad", 1),
@@ -118,10 +121,12 @@ def test_the_unit_is_that_of_the_header_or_the_argument(tmp_path, header, unit, 
     assert not any("assumed" in finding for finding in file.findings)
 
 
-@pytest.mark.parametrize(("most", "likely"), [(1, "2pi"), (2, "pi")])
+@pytest.mark.parametrize(("most", "likely"), [(1, "2pi"), (2, "pi"), (360, "deg")])
 def test_a_unit_in_doubt_is_refused(tmp_path, most, likely):
     path = write(tmp_path, "t.csv", two_columns(GREY, GREY * most / 256))
-    with pytest.raises(FourOpticsError, match=f"states no unit, .* looks like {likely}: write rad, pi or 2pi into"):
+    with pytest.raises(
+        FourOpticsError, match=f"states no unit, .* looks like {likely}: write rad, pi, 2pi or deg into"
+    ):
         tables.read(path)
     assert tables.read(path, "rad").values[-1] == GREY[-1] * most / 256
 
@@ -220,6 +225,10 @@ def test_what_is_written_reads_back_to_the_last_digit(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     with pytest.raises(FourOpticsError, match="finite"):
         tables.write_csv(tmp_path / "t.csv", np.array([0.0, np.nan]))
+    with pytest.raises(FourOpticsError, match="wavelength = -1"):
+        tables.write_csv(tmp_path / "t.csv", phases, -1.0)
+    with pytest.raises(FourOpticsError, match="cannot be written"):
+        tables.write_csv(tmp_path / "none" / "t.csv", phases)
 
 
 # ---- damage ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import torch
 
 from fouroptics.bench import ideal, passes
 from fouroptics.bench.columns import columns
+from fouroptics.bench.schedule import check_counts
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.errors import GeometryError
 from fouroptics.light.grid import Grid
@@ -132,9 +133,7 @@ def _transforms(
     config: FourFConfig, images: int, masks: int, channels: int, nodes: int, onto: Grid
 ) -> Iterator[Transform]:
     """Transforms of `passes.through`: of both axes at once on a lattice, else axis by axis."""
-    for name, value in (("images", images), ("masks", masks), ("channels", channels), ("nodes", nodes)):
-        if value < 1:
-            raise GeometryError(f"{name} = {value}: must be at least 1")
+    check_counts(images=images, masks=masks, channels=channels, nodes=nodes)
     if config.model == "wave":
         raise GeometryError("the cost of model = 'wave' is not counted: time one image and one mask, or use 'fourier'")
     display, plane = config.input_grid, config.fourier_grid

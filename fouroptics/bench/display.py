@@ -76,6 +76,10 @@ def encode(config: FourFConfig, light: Tensor | Field) -> Field:
                 f"{show(wavelength, 'length')}: make the field on bench.input_grid, at the wavelength of the bench"
             )
         return light
+    if not isinstance(light, Tensor):
+        raise GeometryError(
+            f"images are a {type(light).__name__}: give a torch.Tensor (torch.from_numpy for an array), or a Field"
+        )
     if tuple(light.shape[-2:]) != grid.shape:
         raise GeometryError(f"images {tuple(light.shape)} do not end in the shape of the display, {grid.shape}")
     grey = light if light.is_floating_point() or light.is_complex() else light.float()

@@ -21,7 +21,7 @@ from fouroptics.bench.cost import Cost, check_memory, cost
 from fouroptics.bench.ledger import Ledger
 from fouroptics.bench.schedule import Schedule, schedule
 from fouroptics.bench.settings import FourFConfig
-from fouroptics.bench.shown import Frames, PanelMasks, checked, crop, levels, shown
+from fouroptics.bench.shown import Frames, PanelMasks, checked, counts, crop, levels, shown
 from fouroptics.devices.camera import Camera
 from fouroptics.devices.slm import SLM
 from fouroptics.errors import ConfigError, GeometryError
@@ -180,13 +180,12 @@ class FourF(nn.Module):
 
     def _check_memory(self, u: Field, masks: Tensor | PanelMasks, onto: Grid) -> None:
         """Refuse a large call that does not fit into the free memory."""
-        ideal = isinstance(masks, Tensor)
-        many = (masks.shape[0] if masks.ndim > 2 else 1) if ideal else len(masks.gray)
-        channels = masks.shape[1] if ideal and masks.ndim == 4 else 1
+        many, channels = counts(masks)
         images = math.prod(u.data.shape[:-2]) // channels
         if self.config.model == "fourier" and images * many * math.prod(onto.shape) > LARGE:
-            counts = {"channels": channels, "nodes": 1 if ideal else 2, "dtype": u.data.dtype, "onto": onto}
-            check_memory(cost(self.config, images, many, speed=1.0, **counts), u.data.device)
+            nodes = 1 if isinstance(masks, Tensor) else 2
+            whole = cost(self.config, images, many, channels, nodes, u.data.dtype, onto, speed=1.0)
+            check_memory(whole, u.data.device)
 
     def intensity(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Tensor:
         """Mean intensity in the camera plane in W/m^2, summed over the lines of the spectrum.
@@ -335,9 +334,9 @@ class FourF(nn.Module):
         x: Place = 0.0,
         axis: Axis = "yz",
     ) -> Section:
-        """Light along the bench for one image (y, x) and one mask (fy, fx), always by the wave model.
+        """Light along the bench for one image (y, x) and one mask (fy, fx), by the wave model.
 
-        At the middles of `planes` equal stretches from the display to the camera; the rest as
+        With every part in its place, without fold or aberrations, at the middles of `planes` equal stretches; the rest as
         for `Bench.section` with ``pad=1``: a picture, in which light that leaves a window comes back.
         """
         return picture.section(self.config, self.encode(light), mask, planes, y, x, axis)

@@ -65,7 +65,7 @@ class Ledger:
         lines = [f"{'element':{wide}}  {'before':>12}  {'behind':>12}  {'taken':>8}  by"]
         for entry in self.entries:
             powers = f"{show(entry.before, 'power', 5):>12}  {show(entry.behind, 'power', 5):>12}"
-            lines.append(f"{entry.element:{wide}}  {powers}  {100 * entry.share:>7.3f}%  {entry.by}".rstrip())
+            lines.append(f"{entry.element:{wide}}  {powers}  {100 * entry.share:>z7.3f}%  {entry.by}".rstrip())
         part = 100 * self.left / self.entered if self.entered else 0.0
         return "\n".join([*lines, f"{show(self.left, 'power', 5)} of {show(self.entered, 'power', 5)}: {part:.3f}%"])
 

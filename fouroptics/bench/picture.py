@@ -10,6 +10,7 @@ from fouroptics.bench import display
 from fouroptics.bench.bench import Axis, Bench, Place, Section
 from fouroptics.bench.elements import FreeSpace, Lens, Mask
 from fouroptics.bench.settings import FourFConfig, LensConfig
+from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 
@@ -24,6 +25,11 @@ def section(
     axis: Axis = "yz",
 ) -> Section:
     """Light of a display (y, x) behind one mask (fy, fx); see `FourF.section`."""
+    if not isinstance(mask, Tensor) or mask.shape != config.fourier_grid.shape or u.data.ndim != 2:
+        raise GeometryError(
+            "a section is of one image (y, x) behind one mask, a tensor (fy, fx) on fourier_grid; "
+            "bench.transmission(masks)[0] is that of a MaskSet"
+        )
     u, pitch = display.sampled(config, u), 2 * config.panel.pitch
     first = _arm(u, config.lens1, config.fourier_grid)
     n = round(min(config.camera_grid.extent) / pitch)  # a picture needs no finer camera

@@ -31,6 +31,8 @@ def is_shift_invariant(config: FourFConfig) -> bool:
 def kernel(config: FourFConfig, slm: SLM, masks: Tensor | PanelMasks, tiles: Sequence[Tile]) -> Tensor:
     """Complex kernels (M, T, 2 ny - 1, 2 nx - 1), complex128; see `FourF.kernel`."""
     _check(config)
+    if not tiles:
+        raise GeometryError("tiles are none: give the centre (y, x) of one window at least")
     unit = config.input.pitch**2 * config.fourier_grid.cell / _scale(config) ** 2
     windows = [_at(config, slm, masks, _window(config, tile), square=True) * unit for tile in tiles]
     return torch.stack(windows, -3)

@@ -1,6 +1,7 @@
 """Schedule: how many frames a run takes on the bench, and how long each part keeps it waiting. Imports no torch."""
 
 import math
+import numbers
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -142,9 +143,7 @@ def schedule(
 
 def _times(readout: str, images: int, masks: int, order: str, repeats: int) -> dict[str, int]:
     """How often each part of `durations` has to act."""
-    for name, value in (("images", images), ("masks", masks), ("repeats", repeats)):
-        if value < 1:
-            raise GeometryError(f"{name} = {value}: must be at least 1")
+    check_counts(images=images, masks=masks, repeats=repeats)
     if order not in ("kernel-major", "image-major"):
         raise GeometryError(f"order = {order!r}: use 'kernel-major' or 'image-major'")
     frames = images * masks * FRAMES[readout] * repeats
@@ -155,6 +154,13 @@ def _times(readout: str, images: int, masks: int, order: str, repeats: int) -> d
     else:
         panel, display = 1 if shown == 1 else pairs, images
     return {"panel": panel, "display": display, "exposure": frames, "readout": frames}
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse what is no whole number from 1 on."""
+    for name, value in counts.items():
+        if not isinstance(value, numbers.Integral) or value < 1:
+            raise GeometryError(f"{name} = {value!r}: must be a whole number, at least 1")
 
 
 def flicker(config: FourFConfig, exposure: float | None = None) -> str | None:

@@ -1,6 +1,7 @@
 """What the panel does to the light that passes it, and what folding the bench and its polarisers leave of that."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.devices.panel import SLMConfig
 from fouroptics.devices.slm import SLM
-from fouroptics.errors import GeometryError
+from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.grid import Grid
 from fouroptics.light.sources import axes
 from fouroptics.waves.transforms import phasor
@@ -86,23 +87,53 @@ def unmodulated(config: FourFConfig) -> Tensor | None:
     return light * math.sqrt(fold.reflectance * (1 - fold.reflectance)) if fold.kind == "beam_splitter" else light
 
 
+def counts(masks: Tensor | PanelMasks) -> tuple[int, int]:
+    """How many masks there are, and channels of each.
+
+    Raises
+    ------
+    GeometryError
+        If there are none, or they are neither a tensor nor a MaskSet.
+    """
+    if not isinstance(masks, Tensor) and not hasattr(masks, "gray"):
+        raise GeometryError(
+            f"masks are a {type(masks).__name__}: give a torch.Tensor (torch.from_numpy for an array), or a MaskSet"
+        )
+    shape = masks.shape if isinstance(masks, Tensor) else masks.gray.shape
+    if 0 in shape:
+        raise GeometryError(f"masks {tuple(shape)} are none: give one at least")
+    return shape[0] if len(shape) > 2 else 1, shape[1] if len(shape) == 4 else 1
+
+
 def checked(config: FourFConfig, masks: Tensor) -> Tensor:
     """Return transmissions that are given as ideal samples, if they are some.
 
     Raises
     ------
     GeometryError
-        If they do not end in the shape of `fourier_grid`, are not finite, or amplify: ``|T| > 1``.
+        If they do not end in the shape of `fourier_grid`, are not finite, or are real and outside [-1, 1].
+
+    Warns
+    -----
+    SamplingWarning
+        If complex ones amplify, ``|T| > 1``: no panel does.
     """
-    shape = config.fourier_grid.shape
+    shape, masks = config.fourier_grid.shape, masks.float() if masks.dtype == torch.bool else masks
     if tuple(masks.shape[-2:]) != shape:
         raise GeometryError(f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {shape}")
     if not bool(torch.isfinite(masks).all()):
         raise GeometryError("masks hold values that are not finite; mend what made them")
-    if not masks.is_complex() and not bool((masks.abs() <= 1).all()):
+    most = float(masks.detach().abs().max())
+    if most > 1 and not masks.is_complex():
         raise GeometryError(
-            f"real masks reach {float(masks.abs().max()):.4g}; a mask is a transmission: give "
+            f"real masks reach {most:.4g}; a mask is a transmission: give "
             "bench.slm(phase) or torch.polar(amplitude, phase) for a phase in rad"
+        )
+    if most > 1 + 1e-4:
+        warnings.warn(
+            f"masks reach |T| = {most:.5g}, and no panel amplifies light: divide by that, and keep it as scale",
+            SamplingWarning,
+            stacklevel=4,
         )
     return masks
 

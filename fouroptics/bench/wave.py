@@ -61,6 +61,8 @@ class Arm:
         Of the uniform squares that the samples of the source stand for, in metres; 0 for points.
     bent : float
         Largest slope that the aberrations add.
+    pointing : tuple of float
+        Direction sines (y, x) of the beam on those squares.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Arm:
     angle: float = 0.0
     side: float = 0.0
     bent: float = 0.0
+    pointing: Pair = (0.0, 0.0)
 
     @property
     def bend(self) -> float:
@@ -101,7 +104,8 @@ def arm1(config: FourFConfig) -> Arm:
     square = config.input.pixel == "square"
     side = math.sqrt(config.input.fill_factor) * config.input.pitch if square else 0.0
     bent = _aberration_slope(config.lens1, config.light.wavelength)
-    return _checked(Arm("lens1", config.lens1, f + lens.z, f + panel.z - lens.z, (lens.y, lens.x), 0.0, side, bent))
+    center, tilt = (lens.y, lens.x), (math.sin(config.light.pointing[0]), math.sin(config.light.pointing[1]))
+    return _checked(Arm("lens1", config.lens1, f + lens.z, f + panel.z - lens.z, center, 0.0, side, bent, tilt))
 
 
 def arm2(config: FourFConfig) -> Arm:
@@ -294,7 +298,7 @@ def _banded(arm: Arm, u: Field, area: Grid, target: Spans) -> Field:
         band = arm.leaving(spans[axis], target[axis], axis) / u.wavelength
         first = u.grid.coordinates()[axis][0] - middle
         line = (u.grid.shape[axis], u.grid.spacing[axis], first, half)
-        matrix, shape[axis], spacing[axis] = _filter(*line, arm.side, band, skirt)
+        matrix, shape[axis], spacing[axis] = _filter(*line, arm.side, band, skirt, arm.pointing[axis] / u.wavelength)
         matrix = matrix.to(data.device, data.dtype)
         data = matrix @ data if axis == 0 else data @ matrix.T
     grid = Grid((shape[0], shape[1]), (spacing[0], spacing[1]), (spans[0][0], spans[1][0]))
@@ -313,23 +317,25 @@ def _reach(skirt: float) -> float:
 
 @kept(32)
 def _filter(
-    n: int, d: float, first: float, half: float, side: float, band: float, skirt: float
+    n: int, d: float, first: float, half: float, side: float, band: float, skirt: float, tilt: float
 ) -> tuple[Tensor, int, float]:
     """From n samples of an axis onto a line of its own, about its middle: matrix, size and pitch.
 
     A sinc under a Kaiser window, flat to 1e-5 up to `band` and 1e-5 from ``band + skirt`` on, both in cycles/m (J. F.
     Kaiser and R. W. Schafer, IEEE Trans. Acoust. 28, 105, 1980); a sample counts for its pitch d, or for a square of
-    that side by a Gauss-Legendre quadrature.
+    that side, on which the phase goes on with `tilt` (cycles/m), by a Gauss-Legendre quadrature.
     """
     reach, pitch = _reach(skirt), 1 / (2 * (band + skirt))
     size = 2 * math.ceil((half + reach) / pitch)
-    nodes, weights = np.polynomial.legendre.leggauss(8 + math.ceil(3 * side / pitch)) if side else ([0.0], [2.0])
+    order = 8 + math.ceil(3 * side * (1 / pitch + 2 * abs(tilt)))
+    nodes, weights = np.polynomial.legendre.leggauss(order) if side else ([0.0], [2.0])
     new, old = (torch.arange(count, dtype=torch.float64) for count in (size, n))
     node, weight = (torch.as_tensor(each, dtype=torch.float64) for each in (nodes, weights))
     away = ((new - size // 2) * pitch)[:, None, None] - (first + old * d)[:, None] - node * side / 2
     window = torch.special.i0(KAISER * (1 - (away / reach) ** 2).clamp_min(0).sqrt()) * (away.abs() < reach)
     wave = torch.sinc((2 * band + skirt) * away) * window * ((2 * band + skirt) / np.i0(KAISER))
-    return wave @ weight * ((side or d) / 2), size, pitch
+    share = weight * phasor(tilt * side / 2 * node) if tilt else weight
+    return wave.to(share.dtype) @ share * ((side or d) / 2), size, pitch
 
 
 def _points(grid: Grid, about: Pair, angle: float) -> Points:

@@ -310,15 +310,15 @@ class SLM(nn.Module):
         """Refuse what this panel cannot be asked for; an array of numpy becomes a tensor."""
         target = torch.as_tensor(target)
         if self.config.modulation == "phase":
-            farthest = panel.TURN * 2 ** (24 - self.config.bits)  # there float32 is a level off
+            farthest = panel.TURN * 2**24  # there neighbours in float32, in which levels are rounded, are a turn apart
             inside = target.dtype in (torch.float32, torch.float64)
             if inside and target.numel():
                 least, most = target.detach().aminmax()
                 inside = bool((least >= -farthest) & (most <= farthest))  # False for NaN, too
             if not inside:
                 raise GeometryError(
-                    f"phase ({target.dtype}) must be finite float32 or float64, in rad, within +-{farthest:.4g}: "
-                    f"beyond, float32 is a level of {self.config.bits} bit off; convert it, or wrap it modulo 2 pi"
+                    f"phase ({target.dtype}) must be finite float32 or float64, in rad, within +-{farthest:.4g}; "
+                    "convert it, wrap it modulo 2 pi, or mend what made it"
                 )
             return target
         real = not target.is_complex()

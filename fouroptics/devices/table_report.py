@@ -70,7 +70,7 @@ def to_config(panel: SLMConfig, file: VendorFile) -> SLMConfig:
         raise FourOpticsError(f"{file.source}: a {file.kind} is no phase table; {remedy}")
     _same_levels(file, panel)
     changes = {"table": file.values.tolist(), "table_source": file.source, "stroke_wavelength": file.wavelength}
-    return SLMConfig.model_validate({**panel.model_dump(), **changes})
+    return type(panel).model_validate({**panel.model_dump(), **changes})
 
 
 def _same_levels(file: VendorFile, panel: SLMConfig) -> None:

@@ -17,13 +17,14 @@ from fouroptics.devices.vendor_file import VendorFile, contents, frozen, low_bit
 from fouroptics.errors import FourOpticsError
 from fouroptics.units import exact
 
-PhaseUnit = Literal["rad", "pi", "2pi"]
+PhaseUnit = Literal["rad", "pi", "2pi", "deg"]
 
-RADIANS: dict[PhaseUnit, float] = {"2pi": 2 * math.pi, "pi": math.pi, "rad": 1.0}
+RADIANS: dict[PhaseUnit, float] = {"2pi": 2 * math.pi, "pi": math.pi, "rad": 1.0, "deg": math.pi / 180}
 _SPELLED = {
-    "2pi": r"2\s*\*?\s*(?:pi|π)",
+    "2pi": r"(?:2\s*\*?\s*(?:pi|π)|turns?|waves?|cycles?)",
     "pi": r"(?:pi|π)",
     "rad": r"rad(?:ians?)?",
+    "deg": r"(?:deg(?:rees?)?|°)",
 }  # in this order: "2 pi" is not "pi"
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
@@ -36,7 +37,7 @@ def read(path: str | Path, unit: PhaseUnit | None = None, *, invert: bool = Fals
     path : str or Path
         ``.lut``: Meadowlark; ``.bmp``: Hamamatsu; ``.h5``: slmsuite; ``.csv``, ``.txt``: Santec if the first cell is
         ``Y/X`` (a correction if the name says so, else a frame), else two columns, grey and phase.
-    unit : {"rad", "pi", "2pi"}, optional
+    unit : {"rad", "pi", "2pi", "deg"}, optional
         Of the phases of two columns, see `read_csv`.
     invert : bool
         For a Hamamatsu correction, see `read_hamamatsu`.
@@ -66,9 +67,9 @@ def read_csv(path: str | Path, unit: PhaseUnit | None = None, *, interpolate: bo
     path : str or Path
         Lines of words before the numbers, and comments after ``#``, ``%`` or ``//``, are read for the unit and the
         wavelength.
-    unit : {"rad", "pi", "2pi"}, optional
+    unit : {"rad", "pi", "2pi", "deg"}, optional
         Unit of the phases; left out, that of the header, and without one rad, which a finding says. Phases that span
-        less than 3 must come with a unit: they may be turns, or multiples of pi.
+        less than 3, or more than 100, must come with a unit: they may be turns, multiples of pi, or degrees.
     interpolate : bool
         Whether grey levels that are missing between others may be filled in, linearly.
 
@@ -139,13 +140,18 @@ def write_csv(path: str | Path, phases: NDArray[Any], wavelength: float | None =
         In metres, where it was measured.
     """
     path, phases = Path(path), np.asarray(phases, dtype=np.float64)
+    if wavelength is not None and not 0 < wavelength < math.inf:
+        raise FourOpticsError(f"wavelength = {wavelength}: must be positive and finite, in metres (633 * nm)")
     if phases.ndim != 1 or not len(phases) or not np.isfinite(phases).all():
         raise FourOpticsError(f"phases of shape {phases.shape}: give one finite number in rad for each grey level")
     header = ([] if wavelength is None else [f"# {exact(wavelength, 'length')}"]) + ["grey,phase (rad)"]
     rows = [f"{grey},{phase!r}" for grey, phase in enumerate(phases.tolist())]
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text("\n".join([*header, *rows, ""]), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text("\n".join([*header, *rows, ""]), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise FourOpticsError(f"{path}: cannot be written ({error.strerror}); give a folder that is there") from None
 
 
 def stroke(phases: NDArray[Any]) -> float:
@@ -260,10 +266,10 @@ def _unit(path: Path, words: str, asked: PhaseUnit | None, span: float) -> tuple
         raise FourOpticsError(f"{path}: the words beside the numbers name {said}; say which it is with unit=")
     if stated:
         return stated[0], []
-    likely = "2pi" if span < 1.5 else "pi"
-    if 0 < span < 3:
+    likely = "2pi" if span < 1.5 else "pi" if span < 3 else "deg"
+    if 0 < span < 3 or span > 100:
         raise FourOpticsError(
-            f"{path}: states no unit, and a span of {span:.4g} looks like {likely}: write rad, pi or 2pi into its "
+            f"{path}: states no unit, and a span of {span:.4g} looks like {likely}: write rad, pi, 2pi or deg into its "
             "first line, such as 'grey,phase (rad)', or say it with unit="
         )
     return "rad", ["states no unit: rad is assumed"]

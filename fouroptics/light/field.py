@@ -62,8 +62,18 @@ class Field:
         return self.intensity.sum((-2, -1)) * self.grid.cell
 
     def modulate(self, transmission: Tensor) -> "Field":
-        """Multiply by a complex amplitude transmission that broadcasts against (..., y, x)."""
-        data = self.data * transmission.to(self.data.device)
+        """Multiply by a complex amplitude transmission that broadcasts against (..., y, x).
+
+        Raises
+        ------
+        GeometryError
+            If it does not broadcast.
+        """
+        try:
+            data = self.data * transmission.to(self.data.device)
+        except RuntimeError as error:
+            shapes = tuple(transmission.shape), tuple(self.data.shape)
+            raise GeometryError(f"a transmission {shapes[0]} does not fit a field {shapes[1]}") from error
         return self.replace(data=data.to(self.data.dtype))
 
     def replace(self, **changes: Any) -> "Field":

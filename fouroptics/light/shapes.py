@@ -139,6 +139,8 @@ def star(grid: Grid, spokes: int, radius: float, center: Pair = (0.0, 0.0)) -> T
     SamplingWarning
         If even on the rim a period holds fewer than 5 samples.
     """
+    if spokes != int(spokes) or spokes < 1:
+        raise GeometryError(f"spokes = {spokes!r}: a whole number, 1 or more")
     _warn_if_narrow("a period on the rim of a star", 2 * math.pi * radius / spokes, max(grid.spacing))
     y, x = (axis - c for axis, c in zip(axes(grid), center, strict=True))
     r = torch.hypot(y, x).clamp_min(1e-3 * min(grid.spacing))
@@ -195,6 +197,8 @@ def _bars(place: Tensor, duty: float, long: Tensor, short: Tensor) -> Tensor:
 
 
 def _warn_if_narrow(what: str, width: float, d: float, need: float = ACROSS) -> None:
+    if not width > 0:
+        raise GeometryError(f"{what}, {width!r} m across: must be positive")
     if width < 0.99 * need * d:  # the number it names, rounded, is enough
         warnings.warn(
             f"{what}, {show(width, 'length', 4)} across, holds {width / d:.3g} samples of {show(d, 'length', 4)} and "

@@ -5,14 +5,23 @@ import warnings
 
 from torch import Tensor
 
-from fouroptics.errors import SamplingWarning
+from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
 
 
 def number(value: float | Tensor) -> float:
-    """A plain number for decisions about sampling, without its gradient."""
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
+    """A plain number for decisions about sampling, without its gradient.
+
+    Raises
+    ------
+    GeometryError
+        If it is no single number.
+    """
+    try:
+        return float(value.detach() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise GeometryError(f"{value!r} is not one number; give a float, in SI units, or a tensor of one") from None
 
 
 def steepest(d: float, wavelength: float) -> float:
