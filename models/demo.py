@@ -173,7 +173,7 @@ def run(seed: int, output: Path) -> None:
     write_whole(output / "demo.json", (json.dumps(summary, indent=2) + "\n").encode())
     console.print(show_rows(table, f"{len(dataset.test):,} test images, seed {seed}", REFERENCE))
     console.print(f"another phase of the undiffracted light: at most {changes} of {len(shown):,} predictions change")
-    console.print(f"wave model, 4 images, 4 windows: the intensities differ by {wave:.1%} from the Fourier model")
+    console.print(f"wave model, 4 images, 4 windows: the intensities differ by {wave:.2g} from the Fourier model")
     names = "masks.h5, instrument.json, ladder.csv, section.png, mask.png, overview.png"
     console.print(f"wrote {names}")
     console.print(f"into {output} ({time.perf_counter() - start:.0f} s)")

@@ -59,7 +59,7 @@ def test_what_is_no_bench_is_named():
     with pytest.raises(fo.GeometryError, match="'keys'"):  # a name that ModuleDict has itself
         fo.Bench([("keys", fo.Lens(F))])
     with pytest.raises(fo.GeometryError, match="give a Module"):
-        fo.Bench([fo.Lens(F), lambda field: field])
+        fo.Bench([fo.Lens(F), lambda field: field])  # pyright: ignore[reportArgumentType]
     with pytest.raises(fo.GeometryError, match="without elements"):
         fo.Bench([])
 

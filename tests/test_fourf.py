@@ -444,3 +444,26 @@ def test_nuisances_of_the_file():
     assert float(first.power()) != float(second.power())
     again = bench({"nuisances": {"power_drift": 0.01, "pointing_jitter": "20 urad", "seed": 3}})
     torch.testing.assert_close(again.encode(grey).data, first.data)
+
+
+@pytest.mark.parametrize(
+    ("light", "masks", "says"),
+    [
+        (np.zeros((8, 8)), torch.ones(64, 64), "torch.from_numpy"),
+        (torch.zeros(8, 8), np.ones((64, 64)), "torch.from_numpy"),
+        (torch.zeros(8, 8), None, "NoneType"),
+        (torch.zeros(8, 8), torch.ones(0, 64, 64), "none"),
+    ],
+)
+def test_what_is_no_light_or_no_mask_is_refused(light, masks, says: str):
+    with pytest.raises(fo.GeometryError, match=says):
+        bench()(light, masks)
+
+
+def test_a_mask_with_gain_is_linear_and_the_ledger_calls_it_a_source():
+    place, image = bench(), torch.ones(8, 8)
+    mask = torch.polar(torch.ones(64, 64), torch.rand(64, 64))
+    torch.testing.assert_close(place(image, mask * 3).data, 3 * place(image, mask).data)
+    assert "source" in [entry.by for entry in place.ledger(image, mask * 3).entries]
+    assert "source" not in [entry.by for entry in place.ledger(image, mask).entries]
+    torch.testing.assert_close(place(image, mask.real.abs() < 2).data, place(image, torch.ones(64, 64)).data)

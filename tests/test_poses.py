@@ -231,7 +231,7 @@ def test_poses_out_of_range_are_named():
     with pytest.raises(fo.GeometryError, match=r"x = nan: .* in metres"):
         Pose(math.nan)
     with pytest.raises(fo.GeometryError, match=r"tilt_x = '1 mrad': .* one finite number .* in rad"):
-        Pose(tilt_x="1 mrad")
+        Pose(tilt_x="1 mrad")  # pyright: ignore[reportArgumentType]
     with pytest.raises(fo.GeometryError, match="one finite number"):
         Pose(y=torch.zeros(3))
     with pytest.raises(fo.GeometryError, match=r"tilt_y = 900 mrad: .* less than 785 mrad"):
@@ -241,7 +241,7 @@ def test_poses_out_of_range_are_named():
 
 
 def test_numbers_of_numpy_are_numbers():
-    pose = Pose(np.float32(1e-5), tilt_y=np.float64(1e-3))
+    pose = Pose(np.float32(1e-5), tilt_y=np.float64(1e-3))  # pyright: ignore[reportArgumentType]
     torch.testing.assert_close(Lens(F, pose=pose)(BEAM).data, Lens(F, pose=Pose(pose.x, tilt_y=1e-3))(BEAM).data)
     assert isinstance(pose.x, float)
 

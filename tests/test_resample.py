@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import fouroptics as fo
-from fouroptics.light.resample import sample
+from fouroptics.light.resample import sample, slide_rows
 from fouroptics.light.sources import axes
 
 GRID = fo.Grid((48, 53), (2.0, 3.0), (5.0, -7.0))
@@ -54,3 +54,14 @@ def test_gradients_reach_data_and_points():
     data = torch.randn(4, 5, dtype=torch.complex128, generator=DRAW, requires_grad=True)
     y, x = (torch.rand(2, 2, dtype=torch.float64, generator=DRAW, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(lambda *given: sample(given[0], grid, *given[1:]), (data, y, x), fast_mode=True)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_rows_that_slide_are_samples_between_samples(stride: int):
+    """The same series in x alone, with a start of its own for each row; beyond the samples it is dark."""
+    grid = fo.Grid((4, 40), 1.0, (0.0, 20.0))  # x counts samples from the first one
+    data = torch.randn(2, *grid.shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    start = torch.tensor([9.0, 0.3, -4.6, 17.25], dtype=torch.float64)
+    x = start[:, None] + stride * torch.arange(8)
+    y = torch.arange(4, dtype=torch.float64)[:, None] - 2
+    torch.testing.assert_close(slide_rows(data, start, 8, stride), sample(data, grid, y, x))

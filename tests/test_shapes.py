@@ -209,7 +209,7 @@ def test_a_duty_lies_between_nothing_and_all(duty: float):
         lambda g: fo.shapes.circle(g, -1e-4),
         lambda g: fo.shapes.circle(g, float("nan")),
         lambda g: fo.shapes.slit(g, 0.0),
-        lambda g: fo.shapes.star(g, 0.6, 1e-4),
+        lambda g: fo.shapes.star(g, 0.6, 1e-4),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_sizes_are_positive_and_spokes_whole(make):

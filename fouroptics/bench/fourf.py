@@ -150,8 +150,9 @@ class FourF(nn.Module):
             Images in [0, 1] or a field on `input_grid`, (..., y, x); with channels (..., C, y, x).
         masks : torch.Tensor or PanelMasks
             Complex transmissions on `fourier_grid`: (fy, fx), (M, fy, fx) or, with channels, (M, C, fy, fx), taken as
-            ideal samples; or a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the
-            diffraction of the pixels.
+            ideal samples, those with a gain, ``|T| > 1``, too (a filter to compare with; a `ledger` calls it a source);
+            or a MaskSet, shown through the panel: levels, fill factor, undiffracted light and the diffraction of the
+            pixels.
         onto : Grid, optional
             Where the field is wanted; left out, `camera_grid`.
 
@@ -336,7 +337,7 @@ class FourF(nn.Module):
     ) -> Section:
         """Light along the bench for one image (y, x) and one mask (fy, fx), by the wave model.
 
-        With every part in its place, without fold or aberrations, at the middles of `planes` equal stretches; the rest as
+        Every part is in its place, without fold or aberrations. At the middles of `planes` equal stretches; the rest as
         for `Bench.section` with ``pad=1``: a picture, in which light that leaves a window comes back.
         """
         return picture.section(self.config, self.encode(light), mask, planes, y, x, axis)

@@ -1,7 +1,6 @@
 """What the panel does to the light that passes it, and what folding the bench and its polarisers leave of that."""
 
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.devices.panel import SLMConfig
 from fouroptics.devices.slm import SLM
-from fouroptics.errors import GeometryError, SamplingWarning
+from fouroptics.errors import GeometryError
 from fouroptics.light.grid import Grid
 from fouroptics.light.sources import axes
 from fouroptics.waves.transforms import phasor
@@ -106,34 +105,22 @@ def counts(masks: Tensor | PanelMasks) -> tuple[int, int]:
 
 
 def checked(config: FourFConfig, masks: Tensor) -> Tensor:
-    """Return transmissions that are given as ideal samples, if they are some.
+    """Return transmissions that are given as ideal samples, if they are some; complex ones may have a gain.
 
     Raises
     ------
     GeometryError
         If they do not end in the shape of `fourier_grid`, are not finite, or are real and outside [-1, 1].
-
-    Warns
-    -----
-    SamplingWarning
-        If complex ones amplify, ``|T| > 1``: no panel does.
     """
     shape, masks = config.fourier_grid.shape, masks.float() if masks.dtype == torch.bool else masks
     if tuple(masks.shape[-2:]) != shape:
         raise GeometryError(f"masks {tuple(masks.shape)} do not end in the shape of fourier_grid, {shape}")
     if not bool(torch.isfinite(masks).all()):
         raise GeometryError("masks hold values that are not finite; mend what made them")
-    most = float(masks.detach().abs().max())
-    if most > 1 and not masks.is_complex():
+    if not masks.is_complex() and not bool((masks.abs() <= 1).all()):
         raise GeometryError(
-            f"real masks reach {most:.4g}; a mask is a transmission: give "
+            f"real masks reach {float(masks.abs().max()):.4g}; a mask is a transmission: give "
             "bench.slm(phase) or torch.polar(amplitude, phase) for a phase in rad"
-        )
-    if most > 1 + 1e-4:
-        warnings.warn(
-            f"masks reach |T| = {most:.5g}, and no panel amplifies light: divide by that, and keep it as scale",
-            SamplingWarning,
-            stacklevel=4,
         )
     return masks
 
