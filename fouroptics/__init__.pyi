@@ -11,6 +11,7 @@ from .bench.aberrations import aberrate as aberrate
 from .bench.apertures import Aperture as Aperture
 from .bench.apertures import BeamBlock as BeamBlock
 from .bench.bench import Bench as Bench
+from .bench.display import InputDisplay as InputDisplay
 from .bench.elements import Aberration as Aberration
 from .bench.elements import BeamSplitter as BeamSplitter
 from .bench.elements import FreeSpace as FreeSpace
@@ -23,6 +24,7 @@ from .bench.lenses import FourierLens as FourierLens
 from .bench.lenses import Lens as Lens
 from .bench.pose import Pose as Pose
 from .bench.settings import FourFConfig as FourFConfig
+from .bench.settings import InputConfig as InputConfig
 from .devices import photon_transfer as photon_transfer
 from .devices import tables as tables
 from .devices.camera import Camera as Camera

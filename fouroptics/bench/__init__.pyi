@@ -5,6 +5,7 @@ from .apertures import Aperture as Aperture
 from .apertures import BeamBlock as BeamBlock
 from .bench import Bench as Bench
 from .bench import Section as Section
+from .display import InputDisplay as InputDisplay
 from .elements import Aberration as Aberration
 from .elements import BeamSplitter as BeamSplitter
 from .elements import FreeSpace as FreeSpace
@@ -18,3 +19,4 @@ from .lenses import FourierLens as FourierLens
 from .lenses import Lens as Lens
 from .pose import Pose as Pose
 from .settings import FourFConfig as FourFConfig
+from .settings import InputConfig as InputConfig

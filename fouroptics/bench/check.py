@@ -81,6 +81,7 @@ def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08) -> Report:
         rows.panel(config, places),
         rows.fold(config, places[0]),
         operation.light(config, light),
+        operation.readout(config),
         operation.time(config),
         rows.alignment(config, places, taps),
     )

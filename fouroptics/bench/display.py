@@ -16,6 +16,69 @@ from fouroptics.units import show
 from fouroptics.waves.transforms import fft2, frequencies, ifft2, phasor
 
 
+class InputDisplay(nn.Module):
+    """A display on its own: what grey values do to the light, pixel by pixel, within a pixel, and in its far field.
+
+    Parameters
+    ----------
+    config : InputConfig
+        Its pixels and their coding.
+
+    Examples
+    --------
+    >>> display = InputDisplay(InputConfig(shape=(4, 4), pitch=8e-6, coding="intensity", fill_factor=0.81))
+    >>> display(torch.full((4, 4), 0.25))[0, 0]
+    tensor(0.5000)
+    """
+
+    def __init__(self, config: InputConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def grid(self) -> Grid:
+        """Pixel centres."""
+        return Grid(self.config.shape, (self.config.pitch, self.config.pitch))
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Amplitude transmission (..., y, x), real or complex, of each pixel's active area; see `coded`."""
+        return coded(self.config, grey)
+
+    def expand(self, grey: Tensor, n: int) -> Tensor:
+        """Sub-pixels, n x n a pixel, of pitch / n: the transmission where a pixel is active, 0 in the gap.
+
+        A sub-pixel on the edge carries the part of its area that is active.
+        """
+        if n < 1 or self.config.pixel == "point":
+            raise GeometryError(f"n = {n}, pixel = {self.config.pixel!r}: square pixels divide into one part or more")
+        light, side = self(grey), math.sqrt(self.config.fill_factor)
+        covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
+        active = (covered[:, None] * covered).to(light).repeat(*light.shape[-2:])
+        return light.repeat_interleave(n, -2).repeat_interleave(n, -1) * active
+
+    def envelope(self, fy: Tensor, fx: Tensor) -> Tensor:
+        """Spectrum of a pixel at frequencies (1/m) that broadcast; see `envelope`."""
+        return envelope(self.config, fy, fx)
+
+    def orders(self, wavelength: float, focal_length: float) -> float:
+        """Distance of the diffraction orders in the focal plane of a lens, ``lambda f / p``, in metres.
+
+        The one on the axis fills one band of the panel; without an iris a larger panel is lit by more of them.
+        """
+        return wavelength * focal_length / self.config.pitch
+
+
+def envelope(config: InputConfig, fy: Tensor, fx: Tensor) -> Tensor:
+    """Spectrum of one pixel over that of a point with the light of its whole pitch: 1 for points.
+
+    An active square of side ``sqrt(F) p`` gives ``F sinc(sqrt(F) p fy) sinc(sqrt(F) p fx)``.
+    """
+    if config.pixel == "point":
+        return torch.ones_like(fy * fx)
+    side = math.sqrt(config.fill_factor) * config.pitch
+    return config.fill_factor * torch.sinc(fy * side) * torch.sinc(fx * side)
+
+
 def illumination(config: FourFConfig) -> Tensor:
     """Amplitude of the beam on the display in sqrt(W)/m, float64 (y, x), complex128 where `pointing` is not 0.
 

@@ -14,6 +14,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from fouroptics.bench.display import envelope
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.light import resample
 from fouroptics.light.field import Field
@@ -184,15 +185,10 @@ def is_plain(config: FourFConfig) -> bool:
 def pixel_spectrum(config: FourFConfig, plane: Grid) -> Tensor:
     """What the size of the display's pixels does to the light on the panel, float64 (fy, fx): 1 for points.
 
-    The active square of side ``sqrt(F) p`` gives ``F sinc(sqrt(F) p nu_y) sinc(sqrt(F) p nu_x)``, with the frequency
-    ``nu = X / (lambda f1)`` seen from the centre of lens 1.
+    See `display.envelope`, at the frequency ``nu = X / (lambda f1)`` seen from the centre of lens 1, and from the beam.
     """
-    if config.input.pixel == "point":
-        return torch.ones(plane.shape, dtype=torch.float64)
-    panel, lens = config.poses.panel, config.poses.lens1
+    panel, lens, f = config.poses.panel, config.poses.lens1, config.lens1.focal_length
     y, x = turned(plane, (panel.y, panel.x), panel.rotation) if panel.rotation else axes(plane)
-    side = math.sqrt(config.input.fill_factor) * config.input.pitch
-    f = config.lens1.focal_length
-    ends = (part + f * math.sin(angle) for part, angle in zip((lens.y, lens.x), config.light.pointing, strict=True))
-    units = ((axis - end) * side / (config.light.wavelength * f) for axis, end in zip((y, x), ends, strict=True))
-    return config.input.fill_factor * math.prod(map(torch.sinc, units), start=torch.ones((), dtype=torch.float64))
+    slope_y, slope_x = (math.sin(angle) for angle in config.light.pointing)
+    fy, fx = ((axis - part) / f - slope for axis, part, slope in ((y, lens.y, slope_y), (x, lens.x, slope_x)))
+    return envelope(config.input, fy / config.light.wavelength, fx / config.light.wavelength)

@@ -45,6 +45,18 @@ def light(config: FourFConfig, share: float) -> Iterator[Row]:
     )
 
 
+def readout(config: FourFConfig) -> Iterator[Row]:
+    """What a readout asks of the light."""
+    if config.readout.kind == "split" and config.light.coherence == "coherent":
+        yield Row(
+            "readout",
+            "split of coherent light: the roots of two frames are subtracted",
+            "fields without a sign: grey values, and kernels of one sign each",
+            "note",
+            "reference_pair or four_step for fields with a sign, or incoherent light, which subtracts intensities",
+        )
+
+
 def time(config: FourFConfig) -> Iterator[Row]:
     """What sets the frame rate, and whether the liquid crystal keeps up with its refresh."""
     each, device = durations(config), config.panel

@@ -253,6 +253,11 @@ class FourFConfig(FileConfig):
         if self.model == "fourier" and (self.lens1.aberrations or self.lens2.aberrations):
             name = "lens1" if self.lens1.aberrations else "lens2"
             return f"{name}.aberrations act in the plane of the lens, which the model 'fourier' has not: model = 'wave'"
+        if kind == "split" and self.light.coherence == "coherent" and self.input.coding == "phase":
+            return (
+                "readout.kind = 'split' takes the root of coherent light, and fields of input.coding = 'phase' are not "
+                "non-negative: use 'reference_pair', another coding, or incoherent light"
+            )
         for name, lens in (("lens1", self.lens1), ("lens2", self.lens2)):
             if lens.aberrations and lens.diameter is None:
                 return f"{name}.aberrations are RMS over the clear diameter: give {name}.diameter"
