@@ -312,7 +312,7 @@ def test_check_names_what_is_wrong():
 def test_bench_file_round_trip(tmp_path):
     place = bench({"poses": {"panel": {"x": "8 um"}}})
     path = tmp_path / "bench.toml"
-    path.write_text(place.config.to_toml())
+    path.write_text(place.to_toml())
     assert fo.FourF.from_toml(path).config == place.config
 
 

@@ -72,6 +72,10 @@ class FourF(nn.Module):
         """Read a bench file; see `settings.EXAMPLE` for all its keys."""
         return cls(FourFConfig.from_toml(path))
 
+    def to_toml(self) -> str:
+        """Text of a bench file that gives the same bench."""
+        return self.config.to_toml()
+
     # ---- geometry --------------------------------------------------------------------------------
 
     @property
