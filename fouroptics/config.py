@@ -74,6 +74,14 @@ Size = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 Shape = tuple[Size, Size]
 
 
+_WANTED = {  # what pydantic says in the words of Python, in those of a TOML file
+    "model_type": "write a table of keys",
+    "dict_type": "write a table of keys",
+    "tuple_type": "write a list",
+    "too_long": "write {max_length} values, not {actual_length}",
+}
+
+
 def _explain(model: type[BaseModel], error: ValidationError, data: Any) -> str:
     """One line a mistake: the key, the value as it was given, the remedy."""
     lines = []
@@ -91,7 +99,8 @@ def _explain(model: type[BaseModel], error: ValidationError, data: Any) -> str:
             lines.append(f"{key}: missing; add it")
         else:
             value = "" if isinstance(given, dict) else f" = {given!r}"
-            lines.append(f"{key}{value}: {item['msg'].removeprefix('Value error, ')}")
+            wanted = _WANTED.get(item["type"], "").format_map(item.get("ctx", {}))
+            lines.append(f"{key}{value}: {wanted or item['msg'].removeprefix('Value error, ')}")
     return "\n".join(lines)
 
 

@@ -4,10 +4,14 @@ import copy
 import tomllib
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fouroptics.bench.fourf import FourF
 from fouroptics.bench.settings import EXAMPLE
+from fouroptics.bench.shown import PanelFrames
+from fouroptics.light.field import Field
+from fouroptics.light.sources import axes
 
 SMALL = {
     "light": {"beam_radius": "20 mm"},
@@ -27,6 +31,18 @@ def bench_data(changes: dict[str, Any] | None = None, *, small: bool = True) -> 
             else:
                 data[section] = value
     return data
+
+
+def random_frames(place: FourF, count: int = 1) -> PanelFrames:
+    """Random grey levels for the panel of a bench."""
+    shape = (count, *place.config.panel.shape)
+    return PanelFrames(np.random.default_rng(0).integers(0, 256, shape, np.uint8), place.config.panel)
+
+
+def centroid(u: Field) -> tuple[float, float]:
+    """Centre of the intensity, (y, x) in metres."""
+    y, x = axes(u.grid)
+    return float((u.intensity * y).sum() / u.intensity.sum()), float((u.intensity * x).sum() / u.intensity.sum())
 
 
 @pytest.fixture(scope="session")

@@ -170,6 +170,12 @@ def test_any_wrong_value_ends_in_one_message(tmp_path_factory, path, value):
     _is_clear(data, tmp_path_factory.mktemp("file") / "bench.toml", path[0])
 
 
+def test_a_pitch_of_next_to_nothing_ends_in_one_message(tmp_path):
+    """A quotient by it overflows: it need not wait for chance to find it."""
+    done = _is_clear(FULL | {"panel": FULL["panel"] | {"pitch": "1e-300 mm"}}, tmp_path / "bench.toml", "panel")
+    assert "panel.pitch" in done.stderr
+
+
 @FEW
 @given(st.sampled_from(sorted(leaves(FULL))), st.sampled_from(["missing", "unknown"]))
 def test_missing_and_unknown_keys_end_in_one_message(tmp_path_factory, path, fault):

@@ -70,10 +70,11 @@ def test_what_is_written_reads_back_equal(tmp_path: Path):
         ("colour = 'red'", "unknown key; known keys: name, shape, power, exposure, part, second"),
         ("shape = [28]", "shape"),
         ("shape = [0, 1]", r"shape\.0"),
-        ("shape = 28", "shape"),
+        ("shape = 28", "shape = 28: write a list"),
+        ("shape = [1, 2, 3]", r"shape = \[1, 2, 3\]: write 2 values, not 3"),
         ("power = true", "True is not a power"),
         ("power = 'inf W'", "is not a power"),
-        ("part = 3", "part = 3"),
+        ("part = 3", "part = 3: write a table of keys"),
         ("name = ", "not a TOML file"),
     ],
 )

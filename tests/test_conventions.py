@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import centroid
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
@@ -22,12 +23,6 @@ def beam(shape: tuple[int, int] = (128, 128), **options: Any) -> fo.Field:
     return fo.gaussian_beam(
         fo.Grid(shape, (8 * um, 8 * um)), WAVELENGTH, **({"waist": 80 * um, "dtype": DOUBLE} | options)
     )
-
-
-def centroid(u: fo.Field) -> tuple[float, float]:
-    y, x = axes(u.grid)
-    weight = u.intensity / u.intensity.sum()
-    return float((weight * y).sum()), float((weight * x).sum())
 
 
 def bench(shape: tuple[int, int], **parts: Any) -> fo.FourF:

@@ -4,18 +4,17 @@ import copy
 import json
 import math
 import tomllib
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import bench_data
+from conftest import bench_data, random_frames
 from torch.nn import functional
 
 import fouroptics as fo
 from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import PLANES
+from fouroptics.bench.shown import PanelFrames
 from fouroptics.devices import panel
 from fouroptics.masks.compiler import transfer
 from fouroptics.waves.transforms import fourier
@@ -27,18 +26,6 @@ def bench(changes=None, **options) -> fo.FourF:
 
 def random(*shape, seed=0) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-@dataclass(frozen=True)
-class Levels:
-    gray: Any
-    slm: fo.SLMConfig
-
-
-def levels(place: fo.FourF, count=1) -> Levels:
-    """Random grey levels for the panel of a bench."""
-    shape = (count, *place.config.panel.shape)
-    return Levels(np.random.default_rng(0).integers(0, 256, shape, np.uint8), place.config.panel)
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -150,7 +137,7 @@ def test_wrong_images_are_refused():
 def test_kernel_is_the_bench(pixel):
     """Sum over displacements against the optics, at read pixels about two tiles, through a real panel."""
     place = bench({"input": {"pixel": pixel}})
-    masks, tiles = levels(place, 2), [(9, -9), (0, 0)]
+    masks, tiles = random_frames(place, 2), [(9, -9), (0, 0)]
     images = torch.rand(3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     kernels = place.kernel(masks, tiles)
     padded = functional.pad(place.encode(images).data, (7, 7, 7, 7))
@@ -161,7 +148,7 @@ def test_kernel_is_the_bench(pixel):
         assert relative(-field, torch.complex(*parts)) < 1e-12
 
 
-def _sub_pixels(place: fo.FourF, u: fo.Field, masks: Levels, onto: fo.Grid, n: int) -> torch.Tensor:
+def _sub_pixels(place: fo.FourF, u: fo.Field, masks: PanelFrames, onto: fo.Grid, n: int) -> torch.Tensor:
     """The bench with n x n sub-pixels a pixel, by two plain Fourier sums."""
     grid, scale = place.fourier_grid, place.wavelength * 0.2
     first = [axis[0] - (n - 1) / 2 * grid.spacing[0] / n for axis in grid.coordinates()]
@@ -175,7 +162,7 @@ def _sub_pixels(place: fo.FourF, u: fo.Field, masks: Levels, onto: fo.Grid, n: i
 def test_pixel_nodes_against_many_sub_pixels():
     """The nodes of the panel against a dense grid of sub-pixels: the second order of the midpoint rule, 1/n^2."""
     place = bench({"input": {"pixel": "point"}, "panel": {"shape": [96, 128], "fill_factor": 1.0}})
-    masks, d = levels(place), place.image_grid.spacing[0]
+    masks, d = random_frames(place), place.image_grid.spacing[0]
     onto = place.image_grid.shifted(9 * d, 9 * d)
     u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
     nodes = place(u, masks, onto).data[0]
@@ -196,7 +183,7 @@ def test_undiffracted_light_stays_on_the_axis(phase):
         {"panel": {"shape": [96, 128], "fill_factor": 0.9, "dead_amplitude": 0.0}, "input": {"pixel": "point"}}
     )
     place, tiles = bench(changes), [(0, 0), (9, 9)]
-    masks = levels(place)
+    masks = random_frames(place)
     added = place.kernel(masks, tiles) - dark.kernel(masks, tiles)
     middle = added[0, 0, 7, 7]
     assert complex(middle) == pytest.approx(0.1 * complex(math.cos(phase), math.sin(phase)), rel=1e-9)
@@ -205,8 +192,8 @@ def test_undiffracted_light_stays_on_the_axis(phase):
 
 def test_masks_for_another_panel_are_refused():
     place = bench()
-    masks = levels(place)
-    other = replace(masks, slm=masks.slm.model_copy(update={"bits": 10}))
+    masks = random_frames(place)
+    other = masks._replace(slm=masks.slm.model_copy(update={"bits": 10}))
     with pytest.raises(fo.GeometryError, match="bits = 10"):
         place(torch.zeros(8, 8), other)
 
@@ -214,7 +201,7 @@ def test_masks_for_another_panel_are_refused():
 def test_far_places_get_more_nodes():
     """Beyond half an order the pixel's integral needs more points: against many sub-pixels at one and a half orders."""
     place = bench({"input": {"pixel": "point"}, "panel": {"shape": [64, 64], "fill_factor": 0.9}})
-    masks, d = levels(place), place.image_grid.spacing[0]
+    masks, d = random_frames(place), place.image_grid.spacing[0]
     far = place.image_grid.shifted(0, 96 * d)
     u = fo.Field(random(8, 8), place.input_grid, place.wavelength)
     seen, errors = place(u, masks, far).data[0], []
@@ -277,7 +264,7 @@ def test_every_plane_can_be_seen():
             else:
                 assert torch.isfinite(place.at(plane, image, mask).intensity).all()
     torch.testing.assert_close(place.at("camera", image, mask).data, place(image, mask).data)
-    shown, real = levels(place), bench()
+    shown, real = random_frames(place), bench()
     torch.testing.assert_close(real.at("camera", image, shown).data, real(image, shown).data)
     torch.testing.assert_close(
         real.transmission(shown), real.slm(panel.realised(torch.from_numpy(real.crop(shown.gray)), 8))

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from conftest import centroid
 from torch import Tensor
 
 import fouroptics as fo
@@ -31,11 +32,6 @@ def widths(u: fo.Field) -> tuple[float, float]:
         for axis, c in zip(axes(u.grid), centroid(u), strict=True)
     ]
     return 2 * math.sqrt(moments[0]), 2 * math.sqrt(moments[1])
-
-
-def centroid(u: fo.Field) -> tuple[float, float]:
-    y, x = (float((axis * u.intensity).sum() / u.intensity.sum()) for axis in axes(u.grid))
-    return y, x
 
 
 # ---- sideways and along ----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import bench_data
+from conftest import bench_data, random_frames
 
 import fouroptics as fo
 from fouroptics.bench.shown import PanelFrames
@@ -21,11 +21,6 @@ def entries(place: fo.FourF, masks=None) -> dict:
     assert sum(entry.taken for entry in found.entries) == pytest.approx(found.entered - found.left, rel=1e-12)
     assert found.entered == place.config.light.power
     return {entry.element: entry for entry in found.entries}
-
-
-def random_frames(place: fo.FourF) -> PanelFrames:
-    levels = np.random.default_rng(0).integers(0, 256, (1, *place.config.panel.shape), np.uint8)
-    return PanelFrames(levels, place.config.panel)
 
 
 def test_what_misses_the_display():

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -307,8 +305,3 @@ def test_a_file_that_is_not_there_or_of_no_known_kind(tmp_path):
         tables.read(tmp_path / "none.csv")
     with pytest.raises(FourOpticsError, match=r"'\.dat' is none of .lut"):
         tables.read(write(tmp_path, "x.dat", "0 0"))
-
-
-def test_tables_need_no_torch():
-    code = "import sys, fouroptics.devices.table_report; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

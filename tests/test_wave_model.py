@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import bench_data
+from conftest import bench_data, centroid
 
 import fouroptics as fo
 from fouroptics.bench import ideal, wave
@@ -198,12 +198,6 @@ def spot(waist, **changes) -> tuple[fo.FourFConfig, fo.Field]:
     y, x = axes(place.input_grid)
     data = torch.exp(-(y**2 + x**2) / waist**2).to(DOUBLE)
     return place, fo.Field(data, place.input_grid, place.light.wavelength)
-
-
-def centroid(field) -> tuple[float, float]:
-    y, x = axes(field.grid)
-    light = field.intensity
-    return float((light * y).sum() / light.sum()), float((light * x).sum() / light.sum())
 
 
 @pytest.mark.parametrize(("name", "factor"), [("lens1", 2.0), ("lens2", 1.0)])

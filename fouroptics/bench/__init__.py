@@ -17,18 +17,15 @@ ideal        the Fourier model: each arm is one transform
 passes       many images through many masks
 wave         the wave model: free space, thin lenses, rims, aberrations
 response     kernels of a shift-invariant bench; incoherent light
-picture      y-z and x-z pictures of the light along a 4f bench
-power        the ledger of a 4f bench
+inside       pictures of the light along a 4f bench, and its ledger
 fourf        FourF: the 4f bench from its file, in both models
 readout      frames, and the numbers that a network wants
 geometry     bands, orders, windows: what the lengths of a bench make
 rows         what a bench has against what it needs, quantity by quantity
-operation    the rows of light and time
 budget       light, exposure, signal to noise
-check        all of that as a table
+check        all of that as a table, light and time included
 schedule     frames and seconds of a run
 cost         transforms, bytes and seconds of a simulation
-columns      tables as plain text
 ===========  ===================================================================
 """
 

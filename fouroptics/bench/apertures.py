@@ -34,22 +34,10 @@ class Aperture(nn.Module):
         return field.modulate(disk(field, self.diameter, self.center, pose))
 
 
-class BeamBlock(nn.Module):
-    """Opaque disk of `diameter` metres about its `center` (y, x): what an `Aperture` lets pass, and no more.
+class BeamBlock(Aperture):
+    """Opaque disk: it takes what an `Aperture` of the same arguments lets pass, and no more."""
 
-    No gradient reaches its edge, nor its pose by way of it.
-    """
-
-    length = 0.0
     takes = "block"
-
-    def __init__(self, diameter: float, center: Pair = (0.0, 0.0), pose: Pose | None = None) -> None:
-        super().__init__()
-        self.diameter, self.center, self.pose = diameter, center, pose
-
-    def forward(self, field: Field) -> Field:
-        """See `placed`."""
-        return placed(field, self.pose, self.act)
 
     def act(self, field: Field, pose: Pose | None) -> Field:
         """What it does to light on its plane."""

@@ -175,24 +175,12 @@ class Bench(nn.Module):
             raise GeometryError(f"axis = {axis!r}: a section is 'yz' or 'xz'")
         if field.data.ndim != 2:
             raise GeometryError(f"a section is of one field (y, x); this is a batch, {tuple(field.data.shape)}")
-        cuts: list[tuple[float, NDArray[np.float64], NDArray[np.float64]]] = []
         todo = sorted(planes)
         if not todo or not 0 <= todo[0] <= todo[-1] <= self.length + 1e-9:
             raise GeometryError(
                 f"planes {todo[:1]} .. {todo[-1:]}: give distances from 0 to {show(self.length, 'length')}"
             )
-        for _, element, before, z in self.steps(field):
-            end = z + element_length(element) - 1e-9
-            inside = [place for place in todo if place < end]
-            if isinstance(element, FreeSpace) and inside:
-                wide = _widened(before, element.onto)
-                ways = [place - z for place in inside]
-                periodic = (angular_spectrum(wide, way, pad=1) for way in ways)
-                fields = planes_behind(wide, ways) if pad > 1 else periodic
-                cuts += [_cut(there, place, x, axis) for there, place in zip(fields, inside, strict=True)]
-            elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
-                inside, cuts = inside or todo[:1], [*cuts, _cut(before, z, x, axis)]
-            todo = todo[len(inside) :]
+        cuts = [_cut(there, z, x, axis) for there, z in self._planes(field, todo, pad)]
         if not cuts:
             raise GeometryError(f"planes {planes}: all are inside an ideal lens, where there is no field; give others")
         if y is None:
@@ -200,6 +188,19 @@ class Bench(nn.Module):
             y = np.linspace(-top, top, 400)
         rows = np.stack([np.interp(y, heights, row, left=0, right=0) for _, heights, row in cuts], axis=1)
         return Section(np.array([z for z, _, _ in cuts]), y, rows, axis)
+
+    def _planes(self, field: Field, todo: list[float], pad: float) -> Iterator[tuple[Field, float]]:
+        """Fields at rising distances in free space and at the end of the bench, and these distances."""
+        for _, element, before, z in self.steps(field):
+            inside = [place for place in todo if place < z + element_length(element) - 1e-9]
+            if isinstance(element, FreeSpace) and inside:
+                wide, ways = _widened(before, element.onto), [place - z for place in inside]
+                periodic = (angular_spectrum(wide, way, pad=1) for way in ways)
+                yield from zip(planes_behind(wide, ways) if pad > 1 else periodic, inside, strict=True)
+            elif not isinstance(element, FreeSpace) and todo and todo[0] <= z + 1e-9:
+                yield before, z
+                inside = inside or todo[:1]
+            todo = todo[len(inside) :]
 
     def ledger(self, field: Field) -> Ledger:
         """Power that each element takes from a field, and what takes it; see `ledger.Ledger`.

@@ -3,8 +3,7 @@
 import math
 
 from fouroptics.bench.settings import FourFConfig
-
-PHOTON = 6.62607015e-34 * 299792458.0  #: h c in J m: the energy of a photon is this over its wavelength
+from fouroptics.devices.sensor import PHOTON
 
 
 def photon_rate(config: FourFConfig, light: float = 0.08) -> float:
@@ -22,7 +21,7 @@ def photon_rate(config: FourFConfig, light: float = 0.08) -> float:
         Part of the light on the panel that a mask puts into the taps of its kernels, and losses at surfaces: the
         efficiency of a MaskSet, which holds what the panel's fill factor takes.
     """
-    image, camera, fold = config.image_grid, config.camera, config.fold
+    image, fold = config.image_grid, config.fold
     power = config.light.power * config.input.fill_factor**2 * light
     if config.light.beam_radius is not None:
         for side in config.input_grid.extent:
@@ -30,8 +29,7 @@ def photon_rate(config: FourFConfig, light: float = 0.08) -> float:
     if fold.kind == "beam_splitter":
         power *= fold.reflectance * (1 - fold.reflectance)
     power *= math.cos(config.polarisation.angle) ** 2
-    area = (camera.pitch * camera.binning) ** 2 * camera.fill_factor
-    return power * area / (image.extent[0] * image.extent[1]) * config.light.wavelength / PHOTON
+    return power * config.camera.area / (image.extent[0] * image.extent[1]) * config.light.wavelength / PHOTON
 
 
 def exposure(config: FourFConfig, light: float = 0.08) -> float:
@@ -42,17 +40,10 @@ def exposure(config: FourFConfig, light: float = 0.08) -> float:
 def ceiling(config: FourFConfig) -> float:
     """Electrons at which a pixel that is read ends: the full well, or the highest number of the converter."""
     camera = config.camera
-    return min(camera.full_well * camera.binning**2, (2**camera.bits - 1 - camera.black_level) / camera.gain)
-
-
-def dark_variance(config: FourFConfig, seconds: float) -> float:
-    """Variance of a pixel without light, in electrons squared: read noise, dark current, rounding to DN."""
-    c = config.camera
-    warm = c.dark_current * 2 ** ((c.temperature - c.reference_temperature) / c.doubling_temperature)
-    return c.read_noise**2 + warm * c.binning**2 * seconds + 1 / (12 * c.gain**2)
+    return min(camera.well, (2**camera.bits - 1 - camera.black_level) / camera.gain)
 
 
 def signal_to_noise(config: FourFConfig, photons: float, seconds: float) -> float:
     """Signal-to-noise ratio of one exposure, ``eta mu / sqrt(variance in the dark + eta mu)`` (EMVA 1288)."""
-    signal = config.camera.qe * photons
-    return signal / math.sqrt(dark_variance(config, seconds) + signal)
+    camera, signal = config.camera, config.camera.qe * photons
+    return signal / math.sqrt(camera.noise(camera.dark(seconds)) + signal)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from fouroptics.bench import ideal, passes
-from fouroptics.bench.columns import columns
+from fouroptics.bench.rows import columns
 from fouroptics.bench.schedule import check_counts
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.errors import GeometryError
@@ -179,9 +179,7 @@ def _memory(
     one = masks * math.prod(onto.shape) * item
     lines = max(2 * t.times * max(t.size) * item // (images * nodes) for t in found)  # a padded transform, its product
     between = some * (max(channels, masks if channels > 1 else 1) * period if filtered else lines)
-    again = one * (images if nodes > 1 else 0) + one * (
-        some if some < images else 0
-    )  # other nodes, a part of the images
+    again = one * ((images if nodes > 1 else 0) + (some if some < images else 0))  # other nodes, a part of the images
     display = images * channels * math.prod(config.input.shape) * item
     return Memory(display, 3 * masks * channels * period, some * each, images * one, between + again)
 

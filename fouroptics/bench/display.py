@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fouroptics.bench.nuisances import Dust, LaserDrift, PointingJitter, WindowFringes
 from fouroptics.bench.settings import FourFConfig, InputConfig
+from fouroptics.devices.pixels import active_part
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
@@ -51,9 +52,8 @@ class InputDisplay(nn.Module):
         """
         if n < 1 or self.config.pixel == "point":
             raise GeometryError(f"n = {n}, pixel = {self.config.pixel!r}: square pixels divide into one part or more")
-        light, side = self(grey), math.sqrt(self.config.fill_factor)
-        covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
-        active = (covered[:, None] * covered).to(light).repeat(*light.shape[-2:])
+        light = self(grey)
+        active = active_part(n, self.config.fill_factor).to(light).repeat(*light.shape[-2:])
         return light.repeat_interleave(n, -2).repeat_interleave(n, -1) * active
 
     def envelope(self, fy: Tensor, fx: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ apertures.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fouroptics.bench import display, ideal, passes, picture, power, readout, response, wave
+from fouroptics.bench import display, ideal, inside, passes, readout, response, wave
 from fouroptics.bench.bench import Axis, Place, Section
 from fouroptics.bench.check import Report, check
 from fouroptics.bench.cost import Cost, check_memory, cost
@@ -208,11 +209,7 @@ class FourF(nn.Module):
         torch.Tensor
             Real (..., y, x) or (..., M, y, x).
         """
-        parts = (share * bench._intensity(light, masks, onto) for share, bench in self.lines)
-        total = next(parts)
-        for part in parts:
-            total = total + part
-        return total
+        return reduce(torch.add, (share * bench._intensity(light, masks, onto) for share, bench in self.lines))
 
     def _intensity(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None) -> Tensor:
         if self.config.light.coherence == "coherent":
@@ -344,7 +341,7 @@ class FourF(nn.Module):
         Every part is in its place, without fold or aberrations. At the middles of `planes` equal stretches; the rest as
         for `Bench.section` with ``pad=1``: a picture, in which light that leaves a window comes back.
         """
-        return picture.section(self.config, self.encode(light), mask, planes, y, x, axis)
+        return inside.section(self.config, self.encode(light), mask, planes, y, x, axis)
 
     def ledger(self, light: Tensor | Field, masks: Tensor | PanelMasks) -> Ledger:
         """Power that each part takes from one image (y, x) behind one mask, from the laser to the camera.
@@ -354,7 +351,7 @@ class FourF(nn.Module):
         """
         u = self.encode(light)
         with torch.no_grad():
-            return power.ledger(self.config, self.slm, u, self._before(u), masks, self(light, masks))
+            return inside.ledger(self.config, self.slm, u, self._before(u), masks, self(light, masks))
 
     def psf(self, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Field:
         """Field in the camera plane of one input pixel of amplitude 1 sqrt(W)/m on the axis."""

@@ -60,10 +60,7 @@ class Geometry:
 def focal_lengths(config: FourFConfig, wavelength: float) -> Pair:
     """Focal lengths of both lenses at a wavelength, ``f + focal_slope (wavelength - light.wavelength)``."""
     off = wavelength - config.light.wavelength
-    return (
-        config.lens1.focal_length + config.lens1.focal_slope * off,
-        config.lens2.focal_length + config.lens2.focal_slope * off,
-    )
+    return config.lens1.at(off).focal_length, config.lens2.at(off).focal_length
 
 
 def geometry(config: FourFConfig, wavelength: float | None = None, taps: int = 9) -> Geometry:

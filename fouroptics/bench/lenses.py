@@ -85,7 +85,7 @@ class Lens(nn.Module):
         f = given(field.wavelength) if callable(given) and not isinstance(given, Tensor) else cast("float", given)
         y, x = (axis - c for axis, c in zip(coordinates(field, pose), self.center, strict=True))
         _warn_about_lens(field, number(f), self.diameter, self.center, pose)
-        out = _focused(field, f, y, x)
+        out = lenses.focused(field, f, y, x)
         if self.diameter is None:
             return out
         if self.aberrations is not None:
@@ -111,12 +111,6 @@ class FourierLens(nn.Module):
     def forward(self, field: Field) -> Field:
         """See `lenses.fourier_lens`."""
         return _transformed(field, self.focal_length, self.onto, self.pose)
-
-
-def _focused(field: Field, f: float | Tensor, y: Tensor, x: Tensor) -> Field:
-    """Phase of a thin lens at coordinates from its axis."""
-    f = f.to(y) if isinstance(f, Tensor) else f
-    return field.modulate(phasor(-(y**2 + x**2) / (2 * field.wavelength * f)))
 
 
 def _warn_about_lens(field: Field, f: float, diameter: float | None, center: Pair, pose: Pose | None) -> None:

@@ -129,9 +129,8 @@ def _filters(
         start, begin = u.grid.center[axis] - first, onto.center[axis] - second
         c1, c2 = plane.center[axis] - first, plane.center[axis] - second
         turns = (n // 2 + last // 2 / one.finer[axis]) * k / one.shape[axis]
-        turns = (
-            turns - start * (k * plane.spacing[axis] + c1) / scale1 - begin * (k * plane.spacing[axis] + c2) / scale2
-        )
+        turns -= start * (k * plane.spacing[axis] + c1) / scale1
+        turns -= begin * (k * plane.spacing[axis] + c2) / scale2
         whole = whole * phasor(turns).to(whole).unsqueeze(-1 if axis == 0 else 0)
         i, j = torch.arange(n).double() - n // 2, torch.arange(last).double() - last // 2
         ramps += [phasor(-i * (u.grid.spacing[axis] * c1 / scale1)), phasor(-j * (onto.spacing[axis] * c2 / scale2))]
@@ -142,15 +141,13 @@ def _filters(
 
 def _folded(mask: Tensor, dim: int, length: int) -> Tensor:
     """Sum the samples k, k + L, ... of an axis whose sample m//2 has k = 0, in FFT order."""
-    m = mask.shape[dim]
+    shape, m = list(mask.shape), mask.shape[dim]
     if m <= length:
-        shape = list(mask.shape)
         shape[dim] = length - m
         negative, positive = mask.split([m // 2, m - m // 2], dim)
         return torch.cat([positive, mask.new_zeros(shape), negative], dim)
-    index = (torch.arange(m, device=mask.device) - m // 2) % length
-    shape = list(mask.shape)
     shape[dim] = length
+    index = (torch.arange(m, device=mask.device) - m // 2) % length
     return mask.new_zeros(shape).index_add(dim, index, mask)
 
 

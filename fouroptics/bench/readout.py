@@ -16,10 +16,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fouroptics.bench.settings import FRAMES as FRAMES
 from fouroptics.errors import GeometryError
 
-#: Frames that a result takes.
-FRAMES = {"intensity": 1, "reference_pair": 2, "four_step": 4, "split": 2}
+STEPS = {"reference_pair": (1, -1), "four_step": (1, 1j, -1, -1j)}  #: factors on the reference, frame by frame
 
 
 def intensity(field: Tensor) -> Tensor:
@@ -59,13 +59,12 @@ def four_step(field: Tensor, reference: float | Tensor) -> tuple[Tensor, ...]:
     reference : float or torch.Tensor
         Amplitude R of the reference wave, in the unit of the field, not 0; complex where it is tilted.
     """
-    return tuple(intensity(field + reference * step) for step in (1, 1j, -1, -1j))
+    return tuple(intensity(field + reference * step) for step in STEPS["four_step"])
 
 
 def with_reference(kind: str, field: Tensor, reference: Tensor, drift: Sequence[float]) -> tuple[Tensor, ...]:
     """Frames of ``reference_pair`` or ``four_step`` when the reference has drifted by a phase (rad) in each."""
-    steps = {"reference_pair": (1, -1), "four_step": (1, 1j, -1, -1j)}[kind]
-    turned = (reference * (step * cmath.exp(1j * phase)) for step, phase in zip(steps, drift, strict=False))
+    turned = (reference * (step * cmath.exp(1j * phase)) for step, phase in zip(STEPS[kind], drift, strict=False))
     return tuple(intensity(field + wave) for wave in turned)
 
 

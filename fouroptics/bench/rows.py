@@ -1,7 +1,7 @@
-"""Rows: one quantity of a bench each, what it is, what it should be, what to change. Imports no torch."""
+"""Rows: one quantity of a bench each, what it is, what it should be, what to change; tables as plain text. No torch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from fouroptics.bench.geometry import Geometry
 from fouroptics.bench.settings import FourFConfig
+from fouroptics.devices.tables import stroke
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
 
@@ -53,6 +54,13 @@ def else_no(good: bool) -> Verdict:
 def else_note(good: bool) -> Verdict:
     """Return "ok", or "note" where it works, but not as one may think."""
     return "ok" if good else "note"
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells in columns as wide as their longest cell, under a ruled head."""
+    wide = [max(len(cells[i]) for cells in (head, *rows)) for i in range(len(head))]
+    lines = [head, ["-" * width for width in wide], *rows]
+    return "\n".join("  ".join(map(str.ljust, cells, wide)).rstrip() for cells in lines)
 
 
 def _long(value: float) -> str:
@@ -248,17 +256,16 @@ def panel(config: FourFConfig, places: list[Geometry]) -> Iterator[Row]:
 
 def _stroke(config: FourFConfig, wavelength: float) -> Row:
     """Phase that the levels divide; beyond a short stroke the nearer of its ends is shown, see `levels_for`."""
-    at, fold = config.panel.at(wavelength), config.fold
-    stroke = at.stroke if at.table is None else abs(at.table[-1] - at.table[0]) * len(at.table) / (len(at.table) - 1)
-    slant = math.sin(fold.angle) / fold.index if fold.kind == "tilt" else 0.0
-    turns = stroke / (2 * math.pi * math.sqrt(1 - slant**2))
+    panels = config.panel.at(wavelength), config.lit_panel.at(wavelength)
+    own, lit = (at.stroke if at.table is None else stroke(np.array(at.table)) for at in panels)
+    turns = lit / (2 * math.pi)
     blaze = (min(turns, 1) + math.sin(math.pi * (1 - min(turns, 1))) / math.pi) ** 2
     return Row(
         "phase stroke",
         f"{turns:.4g} of 2 pi at {show(wavelength, 'length')}: {blaze:.4g} of a blaze",
         "at least 1 of 2 pi",
         else_note(turns >= 1 - 1e-9),
-        f"a panel or a voltage range with a stroke of {show(stroke / turns, 'angle', 4)}, or encoding arrizon, which "
+        f"a panel or a voltage range with a stroke of {show(own / turns, 'angle', 4)}, or encoding arrizon, which "
         "takes 0.586 of 2 pi",
     )
 

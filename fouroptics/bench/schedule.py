@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fouroptics.bench import budget
-from fouroptics.bench.columns import columns
-from fouroptics.bench.settings import FourFConfig
+from fouroptics.bench.rows import columns
+from fouroptics.bench.settings import FRAMES, FourFConfig
 from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.units import show
 
-FRAMES = {"intensity": 1, "reference_pair": 2, "four_step": 4, "split": 2}  #: that a result takes
 USUAL = 60.0  #: refresh rate in Hz of a panel whose own is not known
 
 

@@ -67,6 +67,10 @@ class LensConfig(FileConfig):
     diameter: Length | None = Field(default=None, gt=0)
     aberrations: dict[Noll, Angle] = Field(default={})
 
+    def at(self, off: float) -> "LensConfig":
+        """Return the lens in light of another wavelength, `off` metres longer."""
+        return self.model_copy(update={"focal_length": self.focal_length + self.focal_slope * off})
+
 
 class PanelConfig(SLMConfig):
     """``[panel]``: the SLM in the Fourier plane; an iris passes ``"band"``, one band of the input, or pixels (y, x).
@@ -104,6 +108,9 @@ class PolarisationConfig(FileConfig):
 
     angle: Angle = Field(default=0.0, ge=-math.pi / 2, le=math.pi / 2)
     extinction: Number = Field(default=0.0, ge=0, le=1)
+
+
+FRAMES = {"intensity": 1, "reference_pair": 2, "four_step": 4, "split": 2}  #: that a result takes
 
 
 class ReadoutConfig(FileConfig):
@@ -276,15 +283,12 @@ class FourFConfig(FileConfig):
         Focal lengths follow their `focal_slope`, the phase of the panel's levels goes as 1 / wavelength.
         """
         off = wavelength - self.light.wavelength
-        lenses = {
-            name: lens.model_copy(update={"focal_length": lens.focal_length + lens.focal_slope * off})
-            for name, lens in (("lens1", self.lens1), ("lens2", self.lens2))
-        }
         measured = self.panel.stroke_wavelength or self.light.wavelength
         panel = self.panel.model_copy(update={"iris": self.fourier_grid.shape, "stroke_wavelength": measured})
         return self.model_copy(
             update={
-                **lenses,
+                "lens1": self.lens1.at(off),
+                "lens2": self.lens2.at(off),
                 "light": self.light.model_copy(update={"wavelength": wavelength, "spectrum": ()}),
                 "panel": panel,
                 "camera": self.camera.model_copy(update={"shape": self.sensor_shape}),

@@ -28,6 +28,7 @@ from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid, Pair
 from fouroptics.light.sources import axes
 from fouroptics.units import show
+from fouroptics.waves.lenses import focused
 from fouroptics.waves.propagation import propagate
 from fouroptics.waves.transforms import kept, phasor
 
@@ -92,10 +93,8 @@ class Arm:
         return abs(middle) + spread / (self.before * self.bend)
 
     def arriving(self, source: Span, target: Span, axis: int) -> float:
-        """Largest slope at which light from `source` arrives on `target`."""
-        middle = (target[0] - self.crossing(source, target, axis)[0]) / self.after
-        spread = source[1] / self.before + target[1] * abs(1 / self.after - self.bend) + self.bent
-        return abs(middle) + spread / (self.after * self.bend)
+        """Largest slope at which light from `source` arrives on `target`: that of light on its way back."""
+        return replace(self, before=self.after, after=self.before).leaving(target, source, axis)
 
 
 def arm1(config: FourFConfig) -> Arm:
@@ -260,14 +259,12 @@ def _through_lens(arm: Arm, light: Field) -> Field:
     """What the lens does to the light in its plane."""
     lens, plane = arm.lens, light.grid
     y, x = (axis - c for axis, c in zip(axes(plane, light.data.device), arm.center, strict=True))
-    light = light.modulate(phasor(-(y**2 + x**2) / (2 * light.wavelength * lens.focal_length)))
+    light = focused(light, lens.focal_length, y, x)
     if lens.diameter is None:
         return light
     if lens.aberrations:
-        turn = math.cos(arm.angle), math.sin(arm.angle)
-        light = aberrated(
-            light, lens.aberrations, lens.diameter / 2, turn[0] * y + turn[1] * x, turn[0] * x - turn[1] * y
-        )
+        cos, sin = math.cos(arm.angle), math.sin(arm.angle)
+        light = aberrated(light, lens.aberrations, lens.diameter / 2, cos * y + sin * x, cos * x - sin * y)
     return light.modulate(shapes.circle(plane, lens.diameter / 2, arm.center))
 
 

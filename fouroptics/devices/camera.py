@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from fouroptics.devices.pixels import average
-from fouroptics.devices.sensor import CameraConfig, fixed_pattern
+from fouroptics.devices.sensor import PHOTON, CameraConfig, fixed_pattern
 from fouroptics.errors import GeometryError, SamplingWarning
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
 from fouroptics.units import show
 
-PLANCK, LIGHT_SPEED = 6.62607015e-34, 299792458.0
 CLEAR = 6.0  #: Standard deviations to the well, to 0 and to the highest number from which on no noise is cut off.
 Pixels = tuple[Sequence[int], Sequence[int]]
 
@@ -55,8 +54,9 @@ class Camera(nn.Module):
     def __init__(self, config: CameraConfig) -> None:
         super().__init__()
         self.config = config
-        self.well = config.full_well * config.binning**2
+        self.well = config.well
         self.highest = 2**config.bits - 1
+        self._bend = config.nonlinearity / config.well
 
     # ---- light -> photons --------------------------------------------------------------------------------------------
 
@@ -135,8 +135,7 @@ class Camera(nn.Module):
         for name, value in (("exposure", exposure), ("wavelength", wavelength)):
             if not 0 < value < math.inf:
                 raise GeometryError(f"{name} = {value}: must be positive and finite")
-        area = (self.config.pitch * self.config.binning) ** 2 * self.config.fill_factor
-        return intensity * (area * exposure * wavelength / (PLANCK * LIGHT_SPEED))
+        return intensity * (self.config.area * exposure * wavelength / PHOTON)
 
     def exposure_for(self, intensity: Tensor, wavelength: float) -> float:
         """Exposure in seconds at which intensities (W/m^2, any shape) give `mean_photons` a pixel on average."""
@@ -153,12 +152,8 @@ class Camera(nn.Module):
     # ---- photons -> electrons ----------------------------------------------------------------------------------------
 
     def dark(self, exposure: float | None = None) -> float:
-        """Mean dark electrons of a pixel, ``mu_I t 2^((T - T_0) / T_d)``; `exposure` as for `photons`."""
-        c = self.config
-        if c.dark_current == 0:
-            return 0.0
-        warmer = 2 ** ((c.temperature - c.reference_temperature) / c.doubling_temperature)
-        return c.dark_current * warmer * c.binning**2 * self._seconds(exposure)
+        """Mean dark electrons of a pixel, see `CameraConfig.dark`; `exposure` as for `photons`."""
+        return self.config.dark(self._seconds(exposure)) if self.config.dark_current else 0.0
 
     def _seconds(self, exposure: float | None) -> float:
         seconds = self.config.exposure if exposure is None else exposure
@@ -218,13 +213,12 @@ class Camera(nn.Module):
         return self.well + 9 * math.sqrt(self.well) + 81
 
     def _bent(self, charge: Tensor) -> Tensor:
-        a = self.config.nonlinearity / self.well
-        return charge * (1 - a * charge) if a else charge
+        return charge * (1 - self._bend * charge) if self._bend else charge
 
     def _kept(self, electrons: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the charge that a pixel keeps: a Gaussian in place of Poisson's law, cut at the well."""
         electrons = electrons.clamp_max(self._full)  # farther the squares of float32 would cancel
-        spread, bend = electrons.clamp_min(1e-6).sqrt(), self.config.nonlinearity / self.well
+        spread, bend = electrons.clamp_min(1e-6).sqrt(), self._bend
         lost, square = rectified(electrons - self.well, spread)
         full = torch.special.ndtr((electrons - self.well) / spread)
         mean = electrons - lost
@@ -235,7 +229,7 @@ class Camera(nn.Module):
         """Least and most electrons from which well and converter are `CLEAR` standard deviations away."""
         c = self.config
         least, most = (0.0, 0.0) if isinstance(offset, float) else (float(offset.min()), float(offset.max()))
-        noise = c.read_noise**2 + 1 / (12 * c.gain**2)
+        noise = c.noise(0)
 
         def below(ceiling: float, noise: float) -> float:
             return ((math.sqrt(CLEAR**2 + 4 * max(ceiling + noise, 0)) - CLEAR) / 2) ** 2 - noise
@@ -261,9 +255,8 @@ class Camera(nn.Module):
         torch.Tensor
             DN, in the shape and precision of the photons.
         """
-        c = self.config
+        c, bend = self.config, self._bend
         electrons, offset = self._electrons(light, exposure, pixels)
-        bend = c.nonlinearity / self.well
         kept = electrons - bend * (electrons.square() + electrons) if bend else electrons
         mean = c.gain * (kept + offset if isinstance(offset, Tensor) else kept) + c.black_level
         lowest, highest = self._clear(offset)
@@ -362,8 +355,8 @@ class Camera(nn.Module):
         """Signal-to-noise ratio, ``eta mu / sqrt(sigma_d^2 + mu_I t + 1/(12 K^2) + eta mu)``, of one exposure."""
         if not 0 <= photons < math.inf:
             raise GeometryError(f"photons = {photons}: give a finite number of at least 0")
-        c, signal = self.config, self.config.qe * photons
-        return signal / math.sqrt(c.read_noise**2 + self.dark(exposure) + 1 / (12 * c.gain**2) + signal)
+        signal = self.config.qe * photons
+        return signal / math.sqrt(self.config.noise(self.dark(exposure)) + signal)
 
     def frame_time(self, exposure: float | None = None) -> float:
         """Seconds from one frame to the next: exposure and readout, or what the frame rate allows."""

@@ -108,7 +108,7 @@ class SLMConfig(FileConfig):
 
     name: str = "phase panel"
     shape: Shape = (1080, 1920)
-    pitch: Length = Field(default=8e-6, gt=0)
+    pitch: Length = Field(default=8e-6, ge=1e-8, le=1)
     bits: Whole = Field(default=8, ge=1, le=16)
     fill_factor: Number = Field(default=0.9, gt=0, le=1)
     dead_amplitude: Number = Field(default=1.0, ge=0, le=1)

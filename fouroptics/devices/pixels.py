@@ -115,6 +115,13 @@ def nearest(values: Tensor, grid: Grid, onto: Grid) -> Tensor:
     return values[..., index[0][:, None], index[1]]
 
 
+def active_part(n: int, fill_factor: float) -> Tensor:
+    """Part of each of n x n sub-pixels that the active square in the middle of a pixel covers, float64 (n, n)."""
+    side = math.sqrt(fill_factor)
+    part = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
+    return part[:, None] * part
+
+
 def _same_shape(values: Tensor, grid: Grid) -> None:
     if tuple(values.shape[-2:]) != grid.shape:
         raise GeometryError(f"values {tuple(values.shape)} do not end in the shape of their grid, {grid.shape}")

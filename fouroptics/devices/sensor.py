@@ -14,6 +14,7 @@ from fouroptics.devices.panel import with_preset
 from fouroptics.errors import GeometryError
 from fouroptics.light.grid import Grid, Pair
 
+PHOTON = 6.62607015e-34 * 299792458.0  #: h c in J m: the energy of a photon is this over its wavelength
 Start = Annotated[int, Field(strict=True, ge=0)]
 
 
@@ -127,6 +128,25 @@ class CameraConfig(FileConfig):
         if min(read) < self.binning:
             return f"binning = {self.binning}: {read[0]} x {read[1]} pixels are read; take a smaller one"
         return None
+
+    @property
+    def area(self) -> float:
+        """Photosensitive area of a pixel that is read, in m^2."""
+        return (self.pitch * self.binning) ** 2 * self.fill_factor
+
+    @property
+    def well(self) -> float:
+        """Electrons at which a pixel that is read is full."""
+        return self.full_well * self.binning**2
+
+    def dark(self, seconds: float) -> float:
+        """Mean dark electrons of a pixel that is read, ``mu_I t 2^((T - T_0) / T_d)``."""
+        warmer = 2 ** ((self.temperature - self.reference_temperature) / self.doubling_temperature)
+        return self.dark_current * warmer * self.binning**2 * seconds
+
+    def noise(self, electrons: float) -> float:
+        """Variance of a pixel in electrons squared: read noise, shot noise of its electrons, rounding to DN."""
+        return self.read_noise**2 + electrons + 1 / (12 * self.gain**2)
 
     def grid(self, sensor: Grid) -> Grid:
         """Grid of the pixels that are read, in their region and binned, of a sensor whose pixels lie on `sensor`."""

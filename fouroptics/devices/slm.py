@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fouroptics.devices import panel
 from fouroptics.devices.maps import read_map
 from fouroptics.devices.panel import SLMConfig
+from fouroptics.devices.pixels import active_part
 from fouroptics.errors import GeometryError
 from fouroptics.light.grid import Grid, Pair
 
@@ -153,8 +154,6 @@ class SLM(nn.Module):
         """
         if not isinstance(n, int) or n < 1:
             raise GeometryError(f"n = {n!r}: give a whole number of sub-pixels an axis, 1 at least")
-        side = math.sqrt(self.config.fill_factor)
-        covered = torch.linspace(-0.5, 0.5, n + 1, dtype=torch.float64).clamp(-side / 2, side / 2).diff() * n
         asked = _plane(self._asked(target))
         middles = [(i + 0.5) / n - 0.5 for i in range(n)]
         light = _light(_spread(asked, self.config.crosstalk, middles))
@@ -162,7 +161,7 @@ class SLM(nn.Module):
         if isinstance(factor, Tensor):
             factor = factor.repeat_interleave(n, -2).repeat_interleave(n, -1)
         light = light * factor
-        active = (covered[:, None] * covered).to(light.real).repeat(asked.shape[-2:])
+        active = active_part(n, self.config.fill_factor).to(light.real).repeat(asked.shape[-2:])
         return active * light + (1 - active) * self.dead
 
     # ---- the area of a pixel ---------------------------------------------------------------------

@@ -55,8 +55,13 @@ def lens(field: Field, focal_length: float | Tensor, center: Pair = (0.0, 0.0)) 
             )
             break
     y, x = axes(grid, field.data.device)
-    turns = -((y - center[0]) ** 2 + (x - center[1]) ** 2) / (2 * field.wavelength * focal_length)
-    return field.modulate(torch.polar(torch.ones_like(turns), 2 * math.pi * (turns % 1)))
+    return focused(field, focal_length, y - center[0], x - center[1])
+
+
+def focused(field: Field, focal_length: float | Tensor, y: Tensor, x: Tensor) -> Field:
+    """Multiply by the phase of a thin lens at coordinates from its axis, float64 in metres."""
+    f = focal_length.to(y) if isinstance(focal_length, Tensor) else focal_length
+    return field.modulate(phasor(-(y**2 + x**2) / (2 * field.wavelength * f)))
 
 
 def fourier_lens(field: Field, focal_length: float, onto: Grid | None = None) -> Field:
