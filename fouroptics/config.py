@@ -38,11 +38,11 @@ def _quantity(kind: str) -> tuple[BeforeValidator, PlainSerializer, WithJsonSche
             except FourOpticsError as error:
                 raise ValueError(str(error)) from None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{value!r} is not a {kind}; write a string such as {units.EXAMPLE[kind]!r}")
+            raise ValueError(f"{value!r} is no {kind}; write a string such as {units.EXAMPLE[kind]!r}")
         if info.context is not None:
             raise ValueError(f"the bare number {value} has no unit; write a string such as {units.EXAMPLE[kind]!r}")
         if not math.isfinite(value):
-            raise ValueError(f"{value} is not a finite {kind}")
+            raise ValueError(f"{value} is no finite {kind}")
         return float(value)
 
     spelled = "|".join(unit.replace("u", "[uµμ]") for unit in units.UNITS[kind])

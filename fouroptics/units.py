@@ -14,14 +14,14 @@ import re
 from fouroptics.errors import FourOpticsError
 
 m, cm, mm, um, nm = 1.0, 1e-2, 1e-3, 1e-6, 1e-9
-W, mW, uW = 1.0, 1e-3, 1e-6
+W, mW, uW, nW = 1.0, 1e-3, 1e-6, 1e-9
 s, ms, us = 1.0, 1e-3, 1e-6
 rad, mrad, urad, deg = 1.0, 1e-3, 1e-6, math.pi / 180
 Hz, kHz = 1.0, 1e3
 
 UNITS: dict[str, dict[str, float]] = {
     "length": {"m": m, "cm": cm, "mm": mm, "um": um, "nm": nm},
-    "power": {"W": W, "mW": mW, "uW": uW},
+    "power": {"W": W, "mW": mW, "uW": uW, "nW": nW},
     "time": {"s": s, "ms": ms, "us": us},
     "angle": {"rad": rad, "mrad": mrad, "urad": urad, "deg": deg},
     "frequency": {"kHz": kHz, "Hz": Hz},
@@ -57,7 +57,7 @@ def parse(text: str, kind: str) -> float:
     """
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise FourOpticsError(f"{text!r} is not a {kind}; write a number and a unit, such as {EXAMPLE[kind]!r}")
+        raise FourOpticsError(f"{text!r} is no {kind}; write a number and a unit, such as {EXAMPLE[kind]!r}")
     number, unit = match[1], match[2].replace("µ", "u").replace("μ", "u")
     if unit not in UNITS[kind]:
         known = ", ".join(UNITS[kind])

@@ -39,11 +39,11 @@ def test_parse(text: str, kind: str, value: float):
         ("8", "length", "unit is missing"),
         ("8 parsec", "length", "'parsec' is not a unit of length"),
         ("8 mW", "length", "use one of m, cm, mm, um, nm"),
-        ("eight um", "length", "is not a length"),
-        ("", "power", "is not a power"),
-        ("nan um", "length", "is not a length"),
-        ("1 um 2", "length", "is not a length"),
-        ("1,5 um", "length", "is not a length"),
+        ("eight um", "length", "is no length"),
+        ("", "power", "is no power"),
+        ("nan um", "length", "is no length"),
+        ("1 um 2", "length", "is no length"),
+        ("1,5 um", "length", "is no length"),
     ],
 )
 def test_what_is_refused_and_what_it_says(text: str, kind: str, says: str):

@@ -13,6 +13,7 @@ from fouroptics.bench.settings import FourFConfig
 from fouroptics.errors import GeometryError
 from fouroptics.units import show
 
+DEFOCUS = 0.3  #: rad at the edge of the light, a twentieth of a wave
 NOISE = 10.0  #: signal-to-noise ratio that a frame should have
 
 
@@ -88,6 +89,7 @@ def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08) -> Report:
         _readout(config),
         _time(config),
         rows.alignment(config, places, taps),
+        _quality(config),
     )
     return Report(tuple(row for part in parts for row in part))
 
@@ -170,3 +172,44 @@ def _time(config: FourFConfig) -> Iterator[Row]:
             else_note(flicker(config) is None),
             f"camera.exposure = {show(max(round(periods), 1) * period, 'time')}; else its flicker does not average out",
         )
+
+
+def _quality(config: FourFConfig) -> Iterator[Row]:
+    """What is wrong with the light and the parts themselves; a row each, where there is something.
+
+    Off its place along the axis by dz, a part leaves ``pi r^2 dz / (lambda f^2)`` at the edge r of the band, of the
+    display or of the image, whichever it defocuses. Noise of the phase with an RMS s leaves ``exp(-s^2)`` of the light
+    in place, a pointing angle a lights the panel ``f1 a`` off its middle.
+    """
+    poses, light, f1, f2 = config.poses, config.light, config.lens1.focal_length, config.lens2.focal_length
+    band, display, image = (
+        math.hypot(*g.extent) / 2 for g in (config.fourier_grid, config.input_grid, config.image_grid)
+    )
+    offsets = (
+        ("poses.lens1.z", poses.lens1.z, band, f1),
+        ("poses.panel.z", poses.panel.z - poses.lens1.z, display, f1),
+        ("poses.lens2.z", poses.lens2.z - poses.panel.z, image, f2),
+        ("poses.camera.z", poses.camera.z - poses.lens2.z, band, f2),
+    )
+    name, dz, r, f = max(offsets, key=lambda part: abs(part[1]) * (part[2] / part[3]) ** 2)
+    unit = math.pi * (r / f) ** 2 / light.wavelength
+    walk, half = f1 * math.hypot(*map(math.sin, light.pointing)), min(config.fourier_grid.extent) / 2
+    corner = 1.0 if light.beam_radius is None else math.exp(-2 * (display / light.beam_radius) ** 2)
+    noise = math.exp(-(config.panel.flicker**2))
+    strehl = math.exp(-sum(a**2 for lens in (config.lens1, config.lens2) for a in lens.aberrations.values()))
+    dead, pixels = len(config.panel.dead_pixels), math.prod(config.fourier_grid.shape)
+    found = (
+        (unit * abs(dz) <= DEFOCUS, "defocus", f"{unit * abs(dz):.3g} rad at the edge", f"at most {DEFOCUS:g} rad",
+         f"{name} nearer by {show(abs(dz) - DEFOCUS / unit, 'length', 3)}"),
+        (walk <= rows.PIXELS * half, "pointing", f"{show(walk, 'length', 3)} off the middle of the panel",
+         f"at most {show(rows.PIXELS * half, 'length', 3)}",
+         f"light.pointing within {show(rows.PIXELS * half / f1, 'angle', 3)}"),
+        (corner >= 0.5, "beam on the display", f"{corner:.2g} of its middle in the corners", "at least 0.5",
+         f"light.beam_radius = {show(display * math.sqrt(2 / math.log(2)) * 1.01, 'length', 3)}"),
+        (noise >= rows.LEAST, "flicker", f"{noise:.3g} of the light in place", f"at least {rows.LEAST}",
+         "a panel.flicker of 100 mrad: another drive, or exposures of whole refresh periods"),
+        (strehl >= 0.8, "aberrations", f"a Strehl ratio of {strehl:.2g}", "at least 0.8",
+         "better lenses, or a correction in the mask"),
+        (dead <= pixels / 1000, "dead pixels", f"{dead}", f"at most {pixels // 1000}: a thousandth", "another panel"),
+    )  # fmt: skip
+    yield from (Row(what, have, need, "note", remedy) for good, what, have, need, remedy in found if not good)

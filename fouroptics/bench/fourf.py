@@ -174,9 +174,10 @@ class FourF(nn.Module):
         if self.config.light.spectrum or self.config.light.coherence == "incoherent":
             what = "with a light.spectrum" if self.config.light.spectrum else "that is incoherent"
             raise GeometryError(f"light {what} has no field: call bench.intensity(...), or the benches of bench.lines")
-        u, onto = self.encode(light), onto or self.camera_grid
+        onto = onto or self.camera_grid
+        self._check_memory(light, masks, onto)
+        u = self.encode(light)
         far = max(float(np.abs(axis).max()) for axis in onto.coordinates()) / self.config.magnification
-        self._check_memory(u, masks, onto)
         through = self._through(u, onto)
         parts = (through(*part) for part in shown(self.config, self.slm, masks, u.data.dtype, far))
         total = next(parts)
@@ -184,14 +185,15 @@ class FourF(nn.Module):
             total += part
         return u.replace(data=total, grid=onto)
 
-    def _check_memory(self, u: Field, masks: Tensor | PanelMasks, onto: Grid) -> None:
-        """Refuse a large call that does not fit into the free memory."""
-        many, channels = counts(masks)
-        images = math.prod(u.data.shape[:-2]) // channels
+    def _check_memory(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid) -> None:
+        """Refuse a large call that does not fit into the free memory, before anything is made."""
+        data, (many, channels) = light.data if isinstance(light, Field) else light, counts(masks)
+        if not isinstance(data, Tensor):
+            return  # `encode` says what it should be
+        images, double = math.prod(data.shape[:-2]) // channels, data.dtype in (torch.float64, torch.complex128)
         if self.config.model == "fourier" and images * many * math.prod(onto.shape) > LARGE:
-            nodes = 1 if isinstance(masks, Tensor) else 2
-            whole = cost(self.config, images, many, channels, nodes, u.data.dtype, onto, speed=1.0)
-            check_memory(whole, u.data.device)
+            nodes, dtype = 1 if isinstance(masks, Tensor) else 2, torch.complex128 if double else torch.complex64
+            check_memory(cost(self.config, images, many, channels, nodes, dtype, onto, speed=1.0), data.device)
 
     def intensity(self, light: Tensor | Field, masks: Tensor | PanelMasks, onto: Grid | None = None) -> Tensor:
         """Mean intensity in the camera plane in W/m^2, summed over the lines of the spectrum.
