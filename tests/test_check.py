@@ -300,7 +300,7 @@ BENCHES = {
     "lens1": st.fixed_dictionaries({"focal_length": length(1e-4, 1e3)}, optional={"focal_slope": st.floats(-1e9, 1e9)}),
     "lens2": st.fixed_dictionaries({"focal_length": length(1e-4, 1e3)}, optional={"diameter": length(1e-9, 1e3)}),
     "panel": st.fixed_dictionaries(
-        {"shape": SHAPES, "pitch": length(1e-9, 1e-2)},
+        {"shape": SHAPES, "pitch": length(1e-8, 1e-2)},
         optional={
             "iris": st.just("band"),
             "stroke": st.sampled_from(["1e-6 rad", "7 rad"]),
@@ -313,11 +313,11 @@ BENCHES = {
     "fold": st.sampled_from([{}, TILT, SPLIT | {"ghost": 0.5}, {"kind": "tilt", "angle": "-0.78 rad"}]),
     "polarisation": st.sampled_from([{}, {"angle": f"{math.pi / 2} rad", "extinction": 1.0}]),
     "camera": st.fixed_dictionaries(
-        {"pitch": length(1e-9, 1e-2)},
+        {"pitch": length(1e-8, 1e-2)},
         optional={
             "shape": SHAPES,
             "exposure": st.sampled_from(["1e-12 s", "1e9 s"]),
-            "full_well": st.floats(1e-3, 1e9),
+            "full_well": st.floats(1, 1e9),
         },
     ),
     "poses": st.fixed_dictionaries({}, optional=dict.fromkeys(("lens1", "panel", "lens2", "camera"), POSES)),

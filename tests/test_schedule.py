@@ -106,7 +106,7 @@ def test_an_automatic_exposure_is_estimated_in_whole_periods():
     wanted = 1000 / photon_rate(place)
     assert wanted < 1e-4
     (note,) = run.notes
-    assert f"light.power of {1e3 * wanted * 60:.3g} uW" in note  # of 1 mW
+    assert f"light.power of {1e6 * wanted * 60:.3g} nW" in note  # of 1 mW
     free = config(KNOWN, automatic, {"panel": {"refresh_rate": None}})
     assert durations(free)["exposure"] == pytest.approx(wanted, rel=1e-12)
 
