@@ -26,10 +26,11 @@ from fouroptics.masks import bundle
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import KernelTable, MaskSet
 from models.data import Split, fashion_subset
-from models.optical import Instrument, calibrate, check_pairing, ideal_amplitude, predict, response, with_panel
+from models.optical import Instrument, calibrate, ideal_amplitude, predict, response
+from models.pairing import check_pairing, with_panel
 from models.runs import load_student
-from models.student import Student, convolve
-from models.train import logits
+from models.scores import logits
+from models.student import Student
 
 CALIBRATION_IMAGES = 600
 DARK_PHASES = (0.0, math.pi / 2, math.pi, 3 * math.pi / 2)
@@ -44,7 +45,7 @@ class Rung:
     name : str
         What is evaluated.
     readout : str
-        What the head sees of the optical layer: ``intensity`` or ``linear``; ``-`` without one.
+        What the head sees of the optical layer, as `readout_name` says; ``-`` without one.
     predictions : Tensor
         (N) class of each test image.
     """
@@ -55,8 +56,8 @@ class Rung:
 
 
 def readout_name(kind: str) -> str:
-    """What a readout is to the network: ``linear`` if it keeps the sign of the field."""
-    return "intensity" if kind == "intensity" else "linear"
+    """What a readout is to the network: ``linear`` in the field, ``linear in power``, or ``intensity``, |field|^2."""
+    return {"intensity": "intensity", "split": "linear in power"}.get(kind, "linear")
 
 
 def wilson(correct: int, count: int) -> tuple[float, float]:
@@ -138,14 +139,12 @@ def wave_difference(bench: FourF, masks: MaskSet, images: Tensor) -> float:
 
 @torch.no_grad()
 def collapsed(student: Student, images: Tensor) -> tuple[Tensor, float]:
-    """Predictions of the merged kernels, and their largest relative difference to the stack (64 images, float64)."""
-    kernels, few = student.collapse(), images[:64].double()
-    pad = kernels.shape[-1] // 2
-    stack = copy.deepcopy(student).double().run_stack(few)
-    merged = convolve(student.encode(few)[:, None], kernels, pad)
-    difference = float((stack - merged).abs().max() / stack.abs().max())
-    parts = [convolve(student.encode(part)[:, None], kernels.float(), pad) for part in images.split(200)]
-    return torch.cat([student.classify(student.detect(part)) for part in parts]).argmax(1), difference
+    """Predictions of the layers merged in float64, and the largest relative difference that it makes (64 images)."""
+    exact, few = copy.deepcopy(student).double(), images[:64].double()
+    layers = exact.run_stack(few)
+    difference = float((layers - exact.amplitude(few)).abs().max() / layers.abs().max())
+    merged = (student.detect(exact.amplitude(part.double())).float() for part in images.split(200))
+    return torch.cat([student.classify(part) for part in merged]).argmax(1), difference
 
 
 def rows(rungs: Iterable[Rung], labels: Tensor, reference: str) -> list[dict[str, str | int | float]]:
@@ -226,6 +225,8 @@ def main(
         dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
         if not (run / "masks.h5").exists():
             command = f"fouroptics masks make {run / 'kernels.npz'} {bench_file} -o {run / 'masks.h5'}"
+            if bench.config.readout.kind == "split":
+                command = f"python -m models.incoherent {run} {bench_file}"
             raise FourOpticsError(f"{run}: holds no masks.h5; compile the kernels first: {command}")
         masks = bundle.load(run / "masks.h5")
         check_pairing(bench, masks, student)

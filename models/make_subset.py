@@ -8,7 +8,6 @@ The same files give the same arrays, and with the same zlib the same bytes.
 
 import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +15,10 @@ import numpy as np
 import typer
 
 from fouroptics.errors import FourOpticsError
-from models.data import read_idx
+from fouroptics.masks.export import write_whole
+from models.data.idx import FASHION, FASHION_FOLDER, read_part
 
-SOURCE = Path("/usr/share/datasets/fashion-mnist")  # the Debian package dataset-fashion-mnist
+OFFICIAL = {"train": 60_000, "t10k": 10_000}
 SIZES = {"train": 9_000, "validation": 1_000, "test": 2_000}
 SEED = 2102_13323  # the paper: arXiv 2102.13323
 LICENSE = """\
@@ -43,26 +43,18 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 
-def read_official(folder: Path, part: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read images (count, 28, 28) and labels (count,), uint8, of the official part ``"train"`` or ``"t10k"``.
+def read_official(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read images (N, 28, 28) and labels (N,), uint8, of the official part ``"train"`` or ``"t10k"``, complete.
 
     Raises
     ------
     FourOpticsError
-        If a file is missing or holds something else; the message says what was expected and where to get it.
+        If a file is missing, or does not hold all of Fashion-MNIST.
     """
-    remedy = "install the Debian package dataset-fashion-mnist, or name the folder that holds the four IDX files"
-    arrays = []
-    for kind, shape in (("images-idx3", (count, 28, 28)), ("labels-idx1", (count,))):
-        names = [folder / f"{part}-{kind}-ubyte{suffix}" for suffix in (".gz", "")]
-        path = next((name for name in names if name.is_file()), None)
-        if path is None:
-            raise FourOpticsError(f"{names[0]}: no such file, and none without .gz; {remedy}")
-        array = read_idx(path)
-        if array.shape != shape:
-            raise FourOpticsError(f"{path}: holds shape {array.shape}, {shape} expected of Fashion-MNIST; {remedy}")
-        arrays.append(array)
-    return arrays[0], arrays[1]
+    images, labels = read_part(folder, part, FASHION)
+    if len(images) != OFFICIAL[part]:
+        raise FourOpticsError(f"{folder}: {part} holds {len(images):,} images, {OFFICIAL[part]:,} expected; {FASHION}")
+    return images, labels
 
 
 def balanced(images: np.ndarray, labels: np.ndarray, count: int, stream: np.random.RandomState) -> np.ndarray:
@@ -72,7 +64,7 @@ def balanced(images: np.ndarray, labels: np.ndarray, count: int, stream: np.rand
     return np.stack([indices[: count // 10] for indices in drawn], axis=1).ravel()
 
 
-def subset(folder: Path = SOURCE) -> dict[str, np.ndarray]:
+def subset(folder: Path = FASHION_FOLDER) -> dict[str, np.ndarray]:
     """Draw the arrays of `fashion_subset.npz`.
 
     Returns
@@ -82,7 +74,7 @@ def subset(folder: Path = SOURCE) -> dict[str, np.ndarray]:
         (N,) int32, the index in the official training part (train, validation) or test part (test).
     """
     stream = np.random.RandomState(SEED)  # the one generator of numpy whose stream never changes (NEP 19)
-    official = {part: read_official(folder, part, count) for part, count in (("train", 60_000), ("t10k", 10_000))}
+    official = {part: read_official(folder, part) for part in OFFICIAL}
     learned = balanced(*official["train"], SIZES["train"] + SIZES["validation"], stream)
     tested = balanced(*official["t10k"], SIZES["test"], stream)
     chosen = {
@@ -107,7 +99,7 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Where the four IDX files are.")] = SOURCE,
+    folder: Annotated[Path, typer.Argument(help="Where the four IDX files are.")] = FASHION_FOLDER,
     output: Annotated[Path, typer.Option("-o", help="Folder to write to.")] = Path(__file__).parent,
 ) -> None:
     """Write fashion_subset.npz and fashion_subset.LICENSE."""
@@ -116,9 +108,7 @@ def main(
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
     for name, content in (("fashion_subset.npz", data), ("fashion_subset.LICENSE", LICENSE.encode())):
-        partial = output / f"{name}.partial"
-        partial.write_bytes(content)
-        os.replace(partial, output / name)
+        write_whole(output / name, content)
     print(f"{output / 'fashion_subset.npz'}: {len(data):,} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
 
 

@@ -1,8 +1,8 @@
 """The student on the bench: the exact reduction of a shift-invariant bench, the camera, and the fit of its numbers.
 
 In the Fourier model every window of the camera sees the image correlated with one complex kernel of (2 ny - 1)(2 nx -
-1) displacements, which `FourF.kernel` gives with everything that the panel does. What follows is that sum, by FFT: the
-same field as
+1) displacements, which `FourF.kernel` gives with everything that the panel does; in incoherent light the intensities
+are, with kernels that are never negative. What follows is that sum, by FFT: the same light as that of
 ``bench(images, masks)`` at the pixels that are read, thousands of times faster. This file is where the inverted image
 is turned upright.
 """
@@ -10,8 +10,9 @@ is turned upright.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,28 +22,52 @@ from fouroptics.bench import readout
 from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import FourF
 from fouroptics.bench.response import correlate
-from fouroptics.bench.settings import FourFConfig
 from fouroptics.errors import FourOpticsError
 from fouroptics.light.grid import Grid
 from fouroptics.masks.compiler import placed, responses, transfer, warn_if_foreign
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
-from fouroptics.units import show
-from models.student import Readout, Student, StudentConfig
+from models.incoherent import ideal_kernels, power_kernels
+from models.pairing import check_pairing as check_pairing
+from models.pairing import check_readout, merged_kernels, output_rows
+from models.pairing import for_bench as for_bench
+from models.student import Readout, Student
 
-DISPLAY = ("coding", "gamma", "contrast")  #: keys of ``[input]`` that a student learns with
+Tiles = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What one bench with its masks does to an image: complex kernels (K, 2 ny - 1, 2 nx - 1), the image upright."""
+    """What one bench with its masks does to an image.
+
+    Attributes
+    ----------
+    bench : FourF
+        The bench.
+    kernels : Tensor
+        Complex (K, 2 ny - 1, 2 nx - 1), the image upright, or (K, C, ...) for images of C channels; real in incoherent
+        light, the K / 2 positive halves first.
+    tiles : tuple of (int, int)
+        (K) centres (y, x) of the windows, in image pixels from the axis.
+    """
 
     bench: FourF
     kernels: Tensor
+    tiles: Tiles
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Field at the read pixels, upright, (B, K, ny, nx) in sqrt(W)/m, of images (B, ny, nx) in [0, 1]."""
-        return -(self.bench.config.magnification**-1) * correlate(self.bench.encode(images).data, self.kernels)
+        """Light at the read pixels, upright, (B, K, ny, nx), of images (B, ny, nx) or (B, C, ny, nx) in [0, 1].
+
+        The field in sqrt(W)/m; in incoherent light the intensity in W/m^2.
+        """
+        light, magnification = self.bench.encode(images).data, self.bench.config.magnification
+        if self.bench.config.light.coherence == "incoherent":
+            power = correlate(readout.intensity(light), self.kernels.to(light.dtype.to_complex())).real
+            return (power / magnification**2).clamp_min(0)  # the FFT leaves 1e-7 below 0
+        if self.kernels.ndim == 3:
+            return -(magnification**-1) * correlate(light, self.kernels)
+        channels = zip(light.unbind(1), self.kernels.unbind(1), strict=True)
+        return -(magnification**-1) * reduce(torch.add, (correlate(*channel) for channel in channels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +76,12 @@ class WholeBench:
 
     bench: FourF
     masks: MaskSet
+
+    @property
+    def tiles(self) -> Tiles:
+        """Centres (y, x) of the windows, in image pixels from the axis, in the order of the outputs."""
+        plan = placed(self.masks)
+        return tuple(plan.tiles[row] for row in output_rows(self.masks.kernels))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Field at the read pixels, as `Response` gives it, from one grid of image pixels that holds all windows."""
@@ -66,7 +97,7 @@ class WholeBench:
             field[:, mask, ty - min(y) : ty - min(y) + grid.shape[0], tx - min(x) : tx - min(x) + grid.shape[1]]
             for mask, (ty, tx) in zip(plan.mask, plan.tiles, strict=True)
         ]
-        return torch.stack([windows[row] for row in self.masks.kernels.out_channel.argsort()], 1).flip((-2, -1))
+        return torch.stack([windows[row] for row in output_rows(self.masks.kernels)], 1).flip((-2, -1))
 
 
 Optics = Response | WholeBench
@@ -78,155 +109,171 @@ def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64)
     The exact reduction of a shift-invariant bench; the whole bench, thousands of times slower, of any other, such as
     the wave model.
 
+    Raises
+    ------
+    FourOpticsError
+        If the light is incoherent and the bench not shift-invariant.
+
     Warns
     -----
     SamplingWarning
         If the masks were compiled for another wavelength, focal length or input.
     """
     warn_if_foreign(masks, bench)
+    plan, rows = placed(masks), output_rows(masks.kernels)
+    tiles = tuple(plan.tiles[row] for row in rows)
+    if bench.config.light.coherence == "incoherent":
+        return Response(bench, power_kernels(masks, rows, bench).to(dtype.to_real()), tiles)
     if not bench.is_shift_invariant:
         return WholeBench(bench, masks)
-    plan = placed(masks)
-    kernels = responses(masks, plan.mask, plan.tiles, bench)
-    return Response(bench, kernels[masks.kernels.out_channel.argsort()].to(dtype))
-
-
-def for_bench(student: StudentConfig, bench: FourFConfig) -> StudentConfig:
-    """Return the student that learns with the readout, coding, gamma and contrast of a bench.
-
-    Raises
-    ------
-    ConfigError
-        If no student learns with that readout.
-    """
-    here = {"readout": bench.readout.kind} | {key: getattr(bench.input, key) for key in DISPLAY}
-    return StudentConfig.model_validate(student.model_dump() | here)
-
-
-def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
-    """Refuse a bench or masks that are not made for this student.
-
-    Raises
-    ------
-    FourOpticsError
-        If the kernels of the masks are not the student's, or the readout, coding, gamma or contrast is not what it
-        was trained with.
-    """
-    config, table, wanted = bench.config, masks.kernels, student.collapse()[:, 0].numpy()
-    kernels = table.weight[table.out_channel.argsort()]
-    if kernels.shape != wanted.shape or not np.allclose(kernels, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max()):
-        raise FourOpticsError(
-            f"the masks hold {len(table)} kernels that are not the student's {len(wanted)}: take the masks of its run"
-        )
-    pairs = {"readout.kind": (config.readout.kind, student.config.readout)}
-    pairs |= {f"input.{key}": (getattr(config.input, key), getattr(student.config, key)) for key in DISPLAY}
-    for key, values in pairs.items():
-        here, learned = ("left out" if value is None else f"= {value!r}" for value in values)
-        if here != learned:
-            raise FourOpticsError(
-                f"{key} {here}, the student learned with {key} {learned}: change the bench file, or train a student "
-                "for this bench"
-            )
+    return Response(bench, responses(masks, plan.mask, plan.tiles, bench)[rows].to(dtype), tiles)
 
 
 def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor]:
     """The student's amplitudes as ideal complex masks give them, one frame a kernel, with no fit.
 
     What passivity took out of each mask, the magnification and the mean beam on the display are known and divided out.
+    For the readout "split" they are what is left of two frames of intensity when they are subtracted.
 
     Returns
     -------
     callable
-        Images (B, y, x) to amplitudes (B, K, y, x): complex for the coding "phase", else real.
+        Images (B, y, x) or (B, C, y, x) to what `Student.amplitude` is of them.
+
+    Raises
+    ------
+    FourOpticsError
+        If the student has spectral pooling, or takes several channels in incoherent light.
     """
-    exact = transfer(student.collapse()[:, 0], bench)
-    scale = exact.abs().amax((-2, -1))
-    optics = Response(bench, bench.kernel(exact / scale[:, None, None])[:, 0].to(torch.complex64))
-    unit = -bench.config.magnification * scale.float() / illumination(bench.config).abs().mean().float()
-    if bench.config.input.coding == "phase":
-        return lambda images: optics(images) * unit[:, None, None]
-    return lambda images: optics(images).real * unit[:, None, None]
-
-
-def with_panel(bench: FourF, **changes: float) -> FourF:
-    """Return the same bench with other values in ``[panel]``, such as ``fill_factor=1``."""
-    data = bench.config.model_dump()
-    return FourF(data | {"panel": data["panel"] | changes})
+    kernels, config, beam = merged_kernels(student), bench.config, illumination(bench.config).abs()
+    if student.config.readout == "split":
+        if kernels.shape[1] != 1:
+            raise FourOpticsError(
+                f"channels = {kernels.shape[1]}: incoherent light takes one display; set channels = 1"
+            )
+        signed = ideal_kernels(kernels[:, 0], bench).to(torch.complex64)
+        unit = 1 / float(beam.square().mean())
+        return lambda images: student.sampled(correlate(bench.encode(images).intensity, signed).real * unit)
+    exact = transfer(kernels, bench)
+    scale = exact.abs().amax((-3, -2, -1))
+    passive = exact / scale[:, None, None, None]
+    found = bench.kernel(passive.flatten(0, 1))[:, 0].unflatten(0, passive.shape[:2]).to(torch.complex64)
+    optics = Response(bench, found[:, 0] if found.shape[1] == 1 else found, ((0, 0),) * len(found))
+    unit = (-config.magnification * scale.float() / beam.mean().float())[:, None, None]
+    if kernels.is_complex() or config.input.coding == "phase":
+        return lambda images: student.sampled(optics(images) * unit)
+    return lambda images: student.sampled(optics(images).real * unit)
 
 
 @dataclass(frozen=True, eq=False)
 class Instrument:
-    """From fields to the student's numbers: exposure, readout, and the fitted gain and offset of each channel.
+    """From light to the student's numbers: frames, exposure, readout, and the fitted gains and offset of each channel.
+
+    A kernel gives R numbers a pixel: 1, for "four_step" the real and the imaginary part, for "split" the frames of both
+    halves. Each of the C channels that the student detects is a sum of the R numbers of one kernel, and an offset.
 
     Attributes
     ----------
     bench : FourF
         Its camera takes the frames.
-    kind : {"intensity", "reference_pair"}
-        Readout.
     exposure : float
-        Seconds.
+        Seconds, of each frame.
     reference : float
-        Amplitude of the reference wave in sqrt(W)/m, for the pair.
+        Amplitude of the reference wave in sqrt(W)/m, for the readouts that have one.
     gain, offset : Tensor
-        (K) student's units for the readout's numbers.
+        (R, C) and (C) student's units for the readout's numbers.
+    tiles : tuple of (int, int)
+        Of the optics, for the pattern of the sensor: which of its pixels each window has.
+    read : tuple of int
+        First image pixel that is read, and the step to the next, in both directions.
 
     Raises
     ------
     FourOpticsError
-        If the bench is read in a way, or has light, that no student learns with.
+        As `check_readout`.
     """
 
     bench: FourF
-    kind: Readout
     exposure: float
     reference: float
     gain: Tensor
     offset: Tensor
+    tiles: Tiles
+    read: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
-        light, kind, reference = self.bench.config.light, self.bench.config.readout.kind, self.bench.config.reference
-        if kind not in get_args(Readout):
-            known = " or ".join(repr(name) for name in get_args(Readout))
-            raise FourOpticsError(f"readout.kind = {kind!r}: students learn with {known}; take one of these")
-        if light.coherence == "incoherent" or light.spectrum:
-            key = "coherence = 'incoherent'" if light.coherence == "incoherent" else "spectrum"
-            raise FourOpticsError(f"light.{key}: students learn with coherent light of one wavelength; leave it out")
-        if kind == "reference_pair" and reference and any(reference.tilt):
-            tilt = " and ".join(show(angle, "angle") for angle in reference.tilt)
-            raise FourOpticsError(
-                f"reference.tilt = {tilt}: students learn with a reference along the axis; leave it out"
-            )
+        check_readout(self.bench.config)
 
-    def numbers(self, field: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Numbers (B, K, y, x) in DN for fields; a generator makes camera and reference noisy, None gives the mean.
+    @property
+    def kind(self) -> Readout:
+        """Readout of the bench."""
+        return cast(Readout, self.bench.config.readout.kind)
 
-        Between the two frames of an image, which hold all its kernels, the reference drifts by one random phase.
+    def frames(self, light: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Intensities (B, K, y, x) in W/m^2 of the frames of each image, at the pixels that are read.
+
+        Each frame holds all kernels. With a generator the reference drifts from frame to frame, a random walk.
         """
+        start, step = self.read
+        light = light[..., start::step, start::step]
+        if self.kind == "split":
+            return readout.halves(light)
         if self.kind == "intensity":
-            return self._expose(readout.intensity(field), generator)
-        plus, minus = readout.reference_pair(field, self.reference)
-        reference = self.bench.config.reference
-        if generator is not None and reference and reference.phase_drift:
-            turn = torch.randn(len(field), 1, 1, 1, generator=generator, dtype=plus.dtype) * reference.phase_drift
-            _, minus = readout.reference_pair(field, self.reference * torch.polar(torch.ones_like(turn), turn))
-        return readout.from_reference_pair(self._expose(plus, generator), self._expose(minus, generator), 1.0)
+            return (readout.intensity(light),)
+        steps, arm = readout.STEPS[self.kind], self.bench.config.reference
+        turns = torch.zeros(len(light), len(steps), dtype=light.real.dtype)
+        if generator is not None and arm and arm.phase_drift:
+            walk = torch.randn(len(light), len(steps) - 1, generator=generator, dtype=turns.dtype)
+            turns[:, 1:] = arm.phase_drift * walk.cumsum(1)
+        waves = torch.polar(torch.full_like(turns, self.reference), turns)[..., None, None, None]
+        return tuple(readout.intensity(light + waves[:, i] * factor) for i, factor in enumerate(steps))
 
-    def _expose(self, intensity: Tensor, generator: torch.Generator | None) -> Tensor:
-        camera = self.bench.camera
-        photons = camera.photons_for(intensity, self.bench.wavelength, self.exposure)
-        if generator is None:
-            return camera.expected(photons, self.exposure)
-        return camera(photons, generator, self.exposure)
+    def numbers(self, light: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Numbers (B, R, K, y, x) in DN; a generator makes camera and reference noisy, None gives the mean."""
+        frames = self.frames(light, generator)
+        tiles = (self.tiles[: len(self.tiles) // 2], self.tiles[len(self.tiles) // 2 :])
+        seen = [
+            self._exposed(frame, tiles[i] if self.kind == "split" else self.tiles, generator)
+            for i, frame in enumerate(frames)
+        ]
+        if self.kind == "reference_pair":
+            seen = [readout.from_reference_pair(seen[0], seen[1], 1.0)]
+        elif self.kind == "four_step":
+            field = readout.from_four_step(seen, 1.0)
+            seen = [field.real, field.imag]
+        return torch.stack(seen, 1)
 
-    def __call__(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Detected values in the student's units (B, K, y, x)."""
-        return self.numbers(field, generator) * self.gain[:, None, None] + self.offset[:, None, None]
+    def _exposed(self, intensity: Tensor, tiles: Tiles, generator: torch.Generator | None) -> Tensor:
+        """One frame of the camera (B, K, y, x) in DN."""
+        camera, seconds = self.bench.camera, self.exposure
+        photons = camera.photons_for(intensity, self.bench.wavelength, seconds)
+        take = partial(camera, generator=generator) if generator else camera.expected
+        if camera.config.prnu == camera.config.dsnu == 0:
+            return take(photons, exposure=seconds)
+        windows = zip(photons.unbind(1), tiles, strict=True)
+        return torch.stack([take(light, exposure=seconds, pixels=self.pixels(tile)) for light, tile in windows], 1)
+
+    def pixels(self, tile: tuple[int, int]) -> tuple[list[int], list[int]]:
+        """Rows and columns of the camera whose pixels lie nearest to the read pixels of an upright window."""
+        (start, step), d = self.read, self.bench.image_grid.spacing
+        places = self.bench.image_grid.shifted(tile[0] * d[0], tile[1] * d[1]).coordinates()
+        sensor = self.bench.camera_grid
+        y, x = (
+            np.rint((place[::-1][start::step] - axis[0]) / pitch).astype(int)
+            for place, axis, pitch in zip(places, sensor.coordinates(), sensor.spacing, strict=True)
+        )
+        return y.tolist(), x.tolist()
+
+    def __call__(self, light: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Detected values in the student's units (B, C, y, x)."""
+        numbers = self.numbers(light, generator)
+        numbers = torch.cat([numbers] * (self.gain.shape[1] // numbers.shape[2]), 2)
+        return (numbers * self.gain[:, :, None, None]).sum(1) + self.offset[:, None, None]
 
     def save(self, path: Path) -> None:
-        """Write exposure (s), reference (sqrt(W)/m), gain and offset as JSON."""
+        """Write exposure (s), reference (sqrt(W)/m), gains, offsets and which pixels are read as JSON."""
         data = {"readout": self.kind, "exposure": self.exposure, "reference": self.reference}
-        data |= {"gain": self.gain.tolist(), "offset": self.offset.tolist()}
+        data |= {"gain": self.gain.tolist(), "offset": self.offset.tolist(), "tiles": self.tiles, "read": self.read}
         write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
 
     @classmethod
@@ -234,15 +281,19 @@ class Instrument:
         """Read what `save` wrote, for a bench with the same readout; a reference that the bench file gives counts."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            numbers = torch.tensor(data["gain"]), torch.tensor(data["offset"])
             kind, exposure, reference = data["readout"], float(data["exposure"]), float(data["reference"])
+            gain, offset = torch.tensor(data["gain"]), torch.tensor(data["offset"])
+            tiles, read = (
+                tuple((int(y), int(x)) for y, x in data["tiles"]),
+                (int(data["read"][0]), int(data["read"][1])),
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FourOpticsError(f"{path}: not a calibration ({error}); the demo writes it beside its masks") from None
         if kind != bench.config.readout.kind:
             raise FourOpticsError(
                 f"{path} is for readout {kind!r}, the bench has {bench.config.readout.kind!r}: change one"
             )
-        return cls(bench, kind, exposure, bench.reference or reference, *numbers)
+        return cls(bench, exposure, bench.reference or reference, gain, offset, tiles, read)
 
 
 def calibrate(
@@ -253,7 +304,7 @@ def calibrate(
     generator: torch.Generator | None,
     exposure: float | None = None,
 ) -> Instrument:
-    """Set the exposure and fit gain and offset of each channel on training images, as a lab does, frames included.
+    """Set the exposure and fit gains and offset of each channel on training images, as a lab does, frames included.
 
     Parameters
     ----------
@@ -280,20 +331,35 @@ def calibrate(
     FourOpticsError
         As `Instrument`.
     """
-    field, kind = optics(images), cast(Readout, bench.config.readout.kind)
-    intensity = readout.intensity(field)
-    reference = (bench.reference or float(intensity.max().sqrt())) if kind == "reference_pair" else 0.0
-    seen = intensity if kind == "intensity" else intensity + reference**2
-    exposure = exposure or bench.config.camera.exposure or bench.camera.exposure_for(seen, bench.wavelength)
-    one = torch.ones(field.shape[1])
-    raw = Instrument(bench, kind, exposure, reference, one, 0 * one)
+    check_readout(bench.config)
+    light, read = optics(images), student.config.read_pixels
+    with_arm = bench.config.readout.kind in readout.STEPS
+    reference = (bench.reference or float(readout.intensity(light).max().sqrt())) if with_arm else 0.0
     with torch.no_grad():
-        wanted = student.detect(student.amplitude(images)).transpose(0, 1).flatten(1).double()
-    numbers = raw.numbers(field, generator).transpose(0, 1).flatten(1).double()
-    spread = numbers - numbers.mean(1, keepdim=True)
-    gain = (spread * wanted).sum(1) / spread.square().sum(1)
-    offset = wanted.mean(1) - gain * numbers.mean(1)
-    return replace(raw, gain=gain.float(), offset=offset.float())
+        wanted = student.detect(student.amplitude(images))
+    none = torch.zeros(0)
+    raw = Instrument(bench, 1.0, reference, none, none, optics.tiles, (read.start, read.step))
+    seen = torch.stack(raw.frames(light))
+    exposure = exposure or bench.config.camera.exposure or bench.camera.exposure_for(seen, bench.wavelength)
+    raw = replace(raw, exposure=exposure)
+    gain, offset = fitted(raw.numbers(light, generator), wanted)
+    return replace(raw, gain=gain, offset=offset)
+
+
+def fitted(numbers: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Gains (R, C) and offset (C) with which numbers (B, R, K, y, x) come closest to channels (B, C, y, x).
+
+    Least squares, channel by channel; channel c is of kernel c modulo K. A number that never changes has the gain 0.
+    """
+    x = numbers.permute(1, 2, 0, 3, 4).flatten(2).double()
+    y = wanted.transpose(0, 1).flatten(1).double()
+    middle, level = x.mean(2, keepdim=True), y.mean(1)
+    spread = x - middle
+    inverse = torch.linalg.pinv(torch.einsum("rkn,skn->krs", spread, spread), hermitian=True)
+    product = torch.einsum("rkn,ckn->ckr", spread, y.unflatten(0, (-1, x.shape[1])))
+    gain = torch.einsum("krs,cks->rck", inverse, product)
+    offset = level - (gain * middle.transpose(1, 2)).sum(0).flatten()
+    return gain.flatten(1).float(), offset.float()
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The run folder: what a training leaves for evaluation, for the mask compiler and for the report.
 
-    run.json     recipe, seed, versions, commit, accuracies on the validation images
-    metrics.csv  one row for each epoch of each network
+    run.json     recipe, seed, versions, machine, commit, accuracies on the validation images
+    metrics.csv  one row for each epoch of each network; curves.png shows them
     model.pt     the distilled student; alone.pt, teacher.pt: the others
     kernels.npz  `kernels`, its merged kernels (outputs, 1, k, k) float64: what `fouroptics masks make` reads
 
@@ -11,6 +11,7 @@ A checkpoint is a dict of plain types and tensors: state_dict, config, kernels (
 import csv
 import io
 import json
+import math
 import pickle
 import platform
 import subprocess
@@ -25,6 +26,8 @@ import torch
 
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks.export import write_whole
+from models.curves import save_curves
+from models.parallel import processes
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
 
@@ -81,13 +84,16 @@ def save_kernels(path: Path, student: Student) -> None:
 
 
 def save_metrics(path: Path, history: Mapping[str, list[dict[str, float]]]) -> None:
-    """Write the history of each network as CSV, with the columns model, epoch, loss, accuracy, validation, seconds."""
+    """Write the history of each network as CSV, with the columns model, epoch, loss, accuracy, validation, seconds.
+
+    A validation score that is not there, for want of validation images, is left blank.
+    """
     file = io.StringIO(newline="")
     rows = csv.writer(file)
     rows.writerow(["model", "epoch", "loss", "accuracy", "validation", "seconds"])
     for name, epochs in history.items():
         for row in epochs:
-            shares = [f"{row[key]:.6f}" for key in ("loss", "accuracy", "validation")]
+            shares = ["" if math.isnan(row[key]) else f"{row[key]:.6f}" for key in ("loss", "accuracy", "validation")]
             rows.writerow([name, int(row["epoch"]), *shares, f"{row['seconds']:.3f}"])
     write_whole(path, file.getvalue().encode())
 
@@ -124,17 +130,39 @@ def save_run(
         raise FourOpticsError(f"'distilled' is a {type(student).__name__}; a run is about a Student")
     save_kernels(folder / "kernels.npz", student)
     save_metrics(folder / "metrics.csv", history)
+    save_curves(folder / "curves.png", history)
+    scores = {name: epochs[-1]["validation"] for name, epochs in history.items()}
     run = {
         "dataset": dataset,
         "seed": seed,
         "recipe": recipe,
-        "validation": {name: epochs[-1]["validation"] for name, epochs in history.items()},
+        "validation": {name: None if math.isnan(score) else score for name, score in scores.items()},
         "electronic_macs": student.electronic_macs(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "machine": machine(next(student.parameters()).device),
     }
     write_whole(folder / "run.json", (json.dumps(run, indent=2) + "\n").encode())
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Say what a network on `device` was computed with, as JSON can hold it."""
+    return {
+        "system": platform.platform(),
+        "cpu": _cpu(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+        "processes": processes(),
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def commit() -> str | None:

@@ -1,13 +1,14 @@
 """The student: one linear optical layer, a camera, and a small electronic head.
 
-While it learns, the optical layer is a stack of four 3x3 convolutions without anything between them; for the bench, and
-for speed, the stack is merged into one kernel for each output channel (exactly: the composition of linear maps is one).
-Kernels are in the order of torch, cross-correlation: ``u[y, x] = sum_ij kernel[i, j] image[y+i-k//2, x+j-k//2]``.
+While it learns, the optical layer may be a stack of convolutions without anything between them but linear pooling; for
+the bench, and for speed, the stack is merged into one kernel, or one mask, for each output channel (exactly: the
+composition of linear maps is one). Kernels are in the order of torch, cross-correlation:
+``u[y, x] = sum_ij kernel[i, j] image[y+i-k//2, x+j-k//2]``. Detection stands behind the optics.
 """
 
 import itertools
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from pydantic import Field
@@ -18,12 +19,14 @@ from fouroptics.bench import readout
 from fouroptics.bench.display import coded
 from fouroptics.bench.settings import InputConfig
 from fouroptics.config import FileConfig, Number
-from fouroptics.errors import FourOpticsError
 from fouroptics.light.sources import Coding
+from models.front import averaged_correlation, averages, convolve, merge
 from models.macs import count_macs
+from models.spectral import masked, merge_spectra, spectral_layer
 
 Count = Annotated[int, Field(ge=1)]
-Readout = Literal["intensity", "reference_pair"]
+Readout = Literal["intensity", "reference_pair", "four_step", "split"]
+READOUTS: tuple[Readout, ...] = get_args(Readout)
 
 
 class StudentConfig(FileConfig):
@@ -32,44 +35,130 @@ class StudentConfig(FileConfig):
     Parameters
     ----------
     front : {"stack", "free", "delta", "random"}
-        The optical layer: the linear stack; kernels learned directly; a plain lens; fixed random kernels.
+        The optical layer: the linear stack of 3x3 layers; kernels learned directly; a plain lens; fixed random kernels.
+    channels : int
+        Of the images, one display each; their amplitudes add up in the camera plane.
     outputs : int
         Kernels, that is channels of the camera picture.
-    width : int
-        Channels between the convolutions of the stack.
-    depth : int
-        Convolutions in the stack; the merged kernels are 2 depth + 1 pixels wide.
-    readout : {"intensity", "reference_pair"}
-        What the camera tells of the amplitude u: |u|^2, or the real part of u with its sign.
+    width, depth : int
+        Channels between the convolutions of the stack, and their number; the merged kernels are 2 depth + 1 wide.
+    widths : tuple of int, optional
+        Channels between the convolutions, one by one, in place of `width` and `depth`.
+    bands : tuple of int, optional
+        Spectral pooling behind each layer of the stack: samples a side that are left of the image with its dark border
+        (`StudentConfig.periods`), odd, the same or fewer from layer to layer.
+    kernel : int, optional
+        Width in pixels of the kernels of the other fronts; left out, that of the merged stack.
+    complex_kernels : bool
+        Kernels have a phase; else they are real.
+    readout : {"intensity", "reference_pair", "four_step", "split"}
+        What the camera tells of the amplitude u: |u|^2; Re u; u, its Im as further channels if the kernels are complex;
+        or, of incoherent light, the signed kernels act on the intensity of the display, w+ and w- on frames of their
+        own that are subtracted. All but the first are linear.
     coding : {"amplitude", "intensity", "phase", "binary"}
         What a grey value g in [0, 1] is to the light: g, sqrt(g), exp(i pi g), or 1 from g = 1/2 on.
     gamma, contrast : float
         Of the display, as in the bench file: it shows g**gamma, and its dark pixels pass 1/contrast of the light.
+    read : int
+        The camera is read at every read-th image pixel, the first at (read - 1)//2, in both directions.
     pool : int
-        Camera pixels that are averaged, in both directions.
-    hidden : int
-        Width of the head.
+        Read pixels that are averaged, in both directions; where it does not divide them, ceil(pixels / pool) windows
+        of nearly equal size that may overlap by a pixel (adaptive average pooling).
+    hidden : int or tuple of int
+        Width of the head, or of each of its layers; 0 for a linear head.
+    dropout : float
+        In training, in front of each linear layer of the head.
     size, classes : int
         Images are size x size, in so many classes.
     """
 
     front: Literal["stack", "free", "delta", "random"] = "stack"
+    channels: Count = 1
     outputs: Count = 16
     width: Count = 16
     depth: Count = 4
+    widths: tuple[Count, ...] | None = None
+    bands: tuple[Count, ...] | None = None
+    kernel: Count | None = None
+    complex_kernels: bool = False
     readout: Readout = "intensity"
     coding: Coding = "amplitude"
     gamma: Number = Field(default=1.0, gt=0, le=10)
     contrast: Number | None = Field(default=None, gt=1)
+    read: Count = 1
     pool: Count = 4
-    hidden: Count = 64
+    hidden: Annotated[int, Field(ge=0)] | tuple[Count, ...] = 64
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     size: Count = 28
     classes: Count = 10
 
+    def fault(self) -> str | None:
+        """Name the values that do not fit together."""
+        if self.front == "stack" and self.kernel is not None:
+            return (
+                f"kernel = {self.kernel}: the stack makes kernels of {self.kernel_size}; give depth, or another front"
+            )
+        if self.readout == "split" and (self.complex_kernels or self.coding == "phase"):
+            key = "coding = 'phase'" if self.coding == "phase" else "complex_kernels = true"
+            return f"{key}: readout 'split' is of incoherent light, which has no phase; take another readout"
+        if self.bands is None:
+            return None
+        layers = len(self.layers) - 1
+        if self.front != "stack" or len(self.bands) != layers:
+            return f"bands = {list(self.bands)}: give one for each of the {layers} layers of the front 'stack'"
+        if self.periods is None:
+            return f"bands = {list(self.bands)}: the dark border would be wider than the images; take more samples"
+        sides = [*self.periods, self.bands[-1]]
+        if list(self.bands) != sorted(self.bands, reverse=True) or any(n % 2 == 0 for n in self.bands):
+            return f"bands = {list(self.bands)}: take odd numbers that do not grow"
+        if self.bands[0] > sides[0]:
+            return f"bands = {list(self.bands)}: an image with its border has {sides[0]} samples; take at most as many"
+        return None
+
+    @property
+    def layers(self) -> list[int]:
+        """Channels of the stack, those of the images first."""
+        between = self.widths if self.widths is not None else (self.width,) * (self.depth - 1)
+        return [self.channels, *between, self.outputs]
+
     @property
     def kernel_size(self) -> int:
-        """Width of the merged kernels in pixels."""
-        return 2 * self.depth + 1
+        """Width of the merged kernels in pixels, without pooling between the layers."""
+        return self.kernel or 2 * len(self.layers) - 1
+
+    @property
+    def periods(self) -> list[int] | None:
+        """Samples a side that each layer with spectral pooling works on; the first are the image and a dark border.
+
+        A layer reaches one sample further of those that it works on. The border is as wide as all layers reach to one
+        side: what leaves the image there comes in, dark, at the other.
+        """
+        if self.bands is None:
+            return None
+        pooled = self.bands[:-1]
+        left = 1 - sum(1 / n for n in pooled)  # the period p is size + 1 + sum of p / n
+        if left < 0.5:
+            return None
+        first = math.ceil((self.size + 1) / left)
+        return [first + 1 - first % 2, *pooled]
+
+    @property
+    def picture(self) -> int:
+        """Samples a side of the camera picture."""
+        if self.bands is None or self.periods is None:
+            return self.size
+        return math.ceil(self.size * self.bands[-1] / self.periods[0])
+
+    @property
+    def read_pixels(self) -> range:
+        """Samples of the camera picture that are read, in each direction."""
+        return range((self.read - 1) // 2, self.picture, self.read)
+
+    @property
+    def features(self) -> tuple[int, int, int]:
+        """What the head gets: channels, and averages in y and in x."""
+        side = math.ceil(len(self.read_pixels) / self.pool)
+        return self.outputs * (2 if self.readout == "four_step" and self.complex_kernels else 1), side, side
 
     @property
     def display(self) -> InputConfig:
@@ -95,86 +184,139 @@ class Student(nn.Module):
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
-        if config.size % config.pool:
-            raise FourOpticsError(
-                f"images of {config.size} pixels cannot be pooled by {config.pool}; choose a divisor of {config.size}"
-            )
         self.config = config
         self.stack = nn.ParameterList()
+        shape, phase = (config.outputs, config.channels, config.kernel_size), config.complex_kernels
         if config.front == "stack":
-            channels = [1] + [config.width] * (config.depth - 1) + [config.outputs]
-            self.stack = nn.ParameterList(_weights(after, before, 3) for before, after in itertools.pairwise(channels))
+            self.stack = nn.ParameterList(
+                _weights(after, before, 3, phase) for before, after in itertools.pairwise(config.layers)
+            )
         elif config.front == "free":
-            self.stack = nn.ParameterList([_weights(config.outputs, 1, config.kernel_size)])
+            self.stack = nn.ParameterList([_weights(*shape, phase)])
+        elif config.front == "random":
+            self.register_buffer("fixed", _weights(*shape, phase).detach())
         else:
-            self.register_buffer("fixed", _fixed_kernels(config))
-        features = config.outputs * (config.size // config.pool) ** 2
-        self.pool = nn.AvgPool2d(config.pool)
-        self.normalise = nn.BatchNorm2d(config.outputs)
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(features, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.classes)
-        )
+            self.register_buffer("fixed", _deltas(*shape, phase))
+        self.normalise = nn.BatchNorm2d(config.features[0])
+        self.head = head(math.prod(config.features), config.hidden, config.classes, config.dropout)
+        table = averages(config.picture, config.read_pixels, config.features[1])
+        self.register_buffer("averages", table, persistent=False)
 
     def kernels(self) -> Tensor:
-        """Merge the stack: kernels (outputs, 1, k, k), cross-correlation order; gradients reach the stack."""
-        return merge(list(self.stack)) if len(self.stack) else self.get_buffer("fixed")
+        """Merge the stack: kernels (outputs, channels, k, k), cross-correlation order; gradients reach the stack."""
+        return merge(self.weights())
+
+    def weights(self) -> list[Tensor]:
+        """Kernels of each layer, (out, in, k, k), real or complex."""
+        stored = list(self.stack) or [self.get_buffer("fixed")]
+        return [torch.view_as_complex(part) for part in stored] if self.config.complex_kernels else stored
 
     def collapse(self) -> Tensor:
-        """Merge the stack in float64, detached: kernels (outputs, 1, k, k), what the bench gets."""
-        if not len(self.stack):
-            return self.get_buffer("fixed").double()
-        return merge([weights.detach().double() for weights in self.stack])
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Light (B, size, size) behind the display, of a beam of amplitude 1; complex for the coding "phase".
-
-        A plain display of amplitudes passes any numbers, so that the optics can be shown to be linear; the others want
-        grey values in [0, 1].
-        """
-        c = self.config
-        plain = c.coding == "amplitude" and c.gamma == 1 and c.contrast is None
-        return images if plain else coded(c.display, images)
-
-    def run_stack(self, images: Tensor) -> Tensor:
-        """Compute the amplitude layer by layer: zero-padded once, then each convolution; for the proof that it merges.
-
-        Parameters
-        ----------
-        images : Tensor
-            Shape (B, size, size), float32 or float64.
+        """Merge the optical layer in float64, detached: what the bench gets.
 
         Returns
         -------
         Tensor
-            Shape (B, outputs, size, size), of the precision of `images`.
+            Kernels (outputs, channels, k, k); with spectral pooling, complex masks (outputs, channels, band, band) in
+            FFT order instead, at the frequencies of the image with its border (`StudentConfig.periods`).
         """
-        layers = list(self.stack) or [self.get_buffer("fixed")]
-        field = _padded(self.encode(images), self.config.kernel_size)
-        for weights in layers:
-            field = convolve(field, weights.to(images.dtype))
-        return field
+        double = [weights.detach().to(torch.promote_types(weights.dtype, torch.float64)) for weights in self.weights()]
+        c = self.config
+        if c.bands is not None and c.periods is not None:
+            return merge_spectra(double, c.periods, c.bands[-1])
+        return merge(double)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Light behind the display, of a beam of amplitude 1, of the shape of `images`; complex for the coding "phase".
+
+        For the readout "split" it is the intensity, else the amplitude. A plain display of amplitudes passes any
+        numbers, so that the optics can be shown to be linear; the others want grey values in [0, 1].
+        """
+        c = self.config
+        plain = c.coding == "amplitude" and c.gamma == 1 and c.contrast is None
+        light = images if plain else coded(c.display, images)
+        return light.square() if c.readout == "split" else light
+
+    def run_stack(self, images: Tensor) -> Tensor:
+        """Compute the amplitude layer by layer, back in space behind each; for the proof that they merge.
+
+        Parameters
+        ----------
+        images : Tensor
+            Shape (B, size, size) or (B, channels, size, size), float32 or float64.
+
+        Returns
+        -------
+        Tensor
+            Shape (B, outputs, y, x), as `amplitude`, of the precision of `images`.
+        """
+        c, field = self.config, _channels(self.encode(images))
+        layers = [
+            w.to(torch.promote_types(images.dtype, w.dtype) if w.is_complex() else images) for w in self.weights()
+        ]
+        if c.bands is None or c.periods is None:
+            field = _bordered(field, c.kernel_size)
+            for weights in layers:
+                field = convolve(field, weights)
+        else:
+            field = F.pad(field, (0, c.periods[0] - c.size) * 2)
+            for weights, band in zip(layers, c.bands, strict=True):
+                field = spectral_layer(field, weights, band)
+        return self.sampled(field[..., : c.picture, : c.picture])
 
     def amplitude(self, images: Tensor) -> Tensor:
-        """Compute the amplitude (B, outputs, size, size) in the camera plane of images (B, size, size).
+        """Compute the amplitude (B, outputs, y, x) at the pixels that are read of images (B[, channels], size, size).
 
-        Linear in the light that `encode` makes of them; complex for the coding "phase".
+        Linear in the light that `encode` makes of them; complex if it or the kernels are.
         """
-        kernels = self.kernels()
-        return convolve(_padded(self.encode(images), kernels.shape[-1]), kernels)
+        c, light = self.config, _channels(self.encode(images))
+        if c.bands is not None and c.periods is not None:
+            half, band, first = not (light.is_complex() or c.complex_kernels), c.bands[-1], c.periods[0]
+            mask = merge_spectra(self.weights(), c.periods, band, half=half)
+            field = masked(light, mask, (first, first), (band, band), half=half)
+            return self.sampled(field[..., : c.picture, : c.picture])
+        kernels, start = self.kernels(), c.read_pixels.start
+        light = _bordered(light, kernels.shape[-1])[..., start:, start:]
+        return convolve(light, kernels, stride=c.read)
+
+    def sampled(self, picture: Tensor) -> Tensor:
+        """Pixels that are read of a whole camera picture (..., y, x)."""
+        read = self.config.read_pixels
+        return picture[..., read.start :: read.step, read.start :: read.step]
 
     def detect(self, amplitude: Tensor) -> Tensor:
-        """Detect what the camera tells: |u|^2 for the readout "intensity", Re u for "reference_pair"; any shape."""
-        if self.config.readout == "reference_pair":
-            return amplitude.real
-        return readout.intensity(amplitude) if amplitude.is_complex() else amplitude.square()
+        """Detect what the camera tells of amplitudes (..., outputs, y, x): pictures (..., channels, y, x).
+
+        |u|^2 for the readout "intensity"; Re u for "reference_pair" and "split"; for "four_step" Re u and, if the
+        kernels are complex, then Im u.
+        """
+        if self.config.readout == "intensity":
+            return readout.intensity(amplitude) if amplitude.is_complex() else amplitude.square()
+        if self.config.readout == "four_step" and self.config.complex_kernels:
+            return torch.cat([amplitude.real, amplitude.imag], -3)
+        return amplitude.real
+
+    def average(self, detected: Tensor) -> Tensor:
+        """Average camera pictures (B, channels, y, x), of the pixels that are read, over the windows of `pool`."""
+        if len(self.config.read_pixels) % self.config.pool:
+            return F.adaptive_avg_pool2d(detected, self.config.features[1:])
+        return F.avg_pool2d(detected, self.config.pool)
 
     def classify(self, detected: Tensor) -> Tensor:
-        """Logits (B, classes) of camera pictures (B, outputs, size, size): averaged, normalised, then the head."""
-        return self.head(self.normalise(self.pool(detected)))
+        """Logits (B, classes) of camera pictures (B, channels, y, x): averaged, normalised, then the head."""
+        return self.head(self.normalise(self.average(detected)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes) of images (B, size, size), grey values 0 to 1."""
-        return self.classify(self.detect(self.amplitude(images)))
+        """Logits (B, classes) of images (B, size, size) or (B, channels, size, size), grey values 0 to 1.
+
+        Where the readout is linear its averages are taken first, which is the same and costs less.
+        """
+        c = self.config
+        if c.readout == "intensity" or c.bands is not None or c.pool == 1:
+            return self.classify(self.detect(self.amplitude(images)))
+        light = _channels(self.encode(images))
+        averaged = averaged_correlation(light, self.kernels(), self.get_buffer("averages"))
+        return self.head(self.normalise(self.detect(averaged)))
 
     def electronic_macs(self) -> int:
         """Multiply-accumulates an image in the head (its linear layers), as `models.macs.count_macs` counts them.
@@ -182,54 +324,50 @@ class Student(nn.Module):
         The convolution and the square belong to light and camera; the averages over camera pixels are additions
         (outputs size^2 of them) and are not counted.
         """
-        pooled = self.config.size // self.config.pool
-        weight = self.head[1].get_parameter("weight")
-        return count_macs(self.head, weight.new_zeros(1, self.config.outputs, pooled, pooled))
+        weight = next(self.head.parameters())
+        return count_macs(self.head, weight.new_zeros(1, *self.config.features))
 
 
-def convolve(light: Tensor, kernels: Tensor, padding: int = 0) -> Tensor:
-    """Cross-correlate light (B, C, y, x), real or complex, with real kernels (K, C, k, k)."""
-    if light.is_complex():
-        return torch.complex(*(F.conv2d(part, kernels, padding=padding) for part in (light.real, light.imag)))
-    return F.conv2d(light, kernels, padding=padding)
-
-
-def merge(stack: list[Tensor]) -> Tensor:
-    """One kernel for a stack of convolutions with nothing between them.
-
-    ``kernel[o, i, n] = sum_m sum_a last[o, m, a] first[m, i, n - a]``, layer by layer.
+def head(features: int, hidden: int | tuple[int, ...], classes: int, dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers with ReLU between them, and dropout in front of each.
 
     Parameters
     ----------
-    stack : list of Tensor
-        Weights (out, in, k, k) of each layer, cross-correlation order.
-
-    Returns
-    -------
-    Tensor
-        Shape (out of the last, in of the first, K, K), K = sum(k) - layers + 1.
+    features, classes : int
+        Numbers in and out.
+    hidden : int or tuple of int
+        Widths between; 0 for none.
+    dropout : float
+        Share of the numbers left out in training.
     """
-    merged = stack[0].transpose(0, 1)
-    for weights in stack[1:]:
-        merged = F.conv2d(merged, weights.flip((-2, -1)), padding=weights.shape[-1] - 1)
-    return merged.transpose(0, 1)
+    widths = (
+        [features, *([hidden] if hidden else []), classes] if isinstance(hidden, int) else [features, *hidden, classes]
+    )
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Dropout(dropout)] if dropout else []
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
 
 
-def _weights(outputs: int, inputs: int, size: int) -> nn.Parameter:
-    """Random weights that keep the variance: as many outputs as inputs times taps, on average."""
-    return nn.Parameter(torch.randn(outputs, inputs, size, size) / math.sqrt(inputs * size**2))
+def _weights(outputs: int, inputs: int, size: int, phase: bool) -> nn.Parameter:
+    """Random weights that keep the variance: as many outputs as inputs times taps, on average; (re, im) last."""
+    parts = (2,) if phase else ()
+    return nn.Parameter(torch.randn(outputs, inputs, size, size, *parts) / math.sqrt((1 + phase) * inputs * size**2))
 
 
-def _fixed_kernels(config: StudentConfig) -> Tensor:
-    size = config.kernel_size
-    if config.front == "random":
-        return torch.randn(config.outputs, 1, size, size) / size
-    kernels = torch.zeros(config.outputs, 1, size, size)
-    kernels[:, :, size // 2, size // 2] = 1
-    return kernels
+def _deltas(outputs: int, inputs: int, size: int, phase: bool) -> Tensor:
+    """Kernels of a plain lens: output o shows channel o, and starts again behind the last."""
+    kernels = torch.zeros(outputs, inputs, size, size)
+    kernels[torch.arange(outputs), torch.arange(outputs) % inputs, size // 2, size // 2] = 1
+    return torch.stack([kernels, 0 * kernels], -1) if phase else kernels
 
 
-def _padded(light: Tensor, size: int) -> Tensor:
-    """Light (B, y, x) -> (B, 1, y, x) with the zeros that make a valid convolution of `size` taps a 'same' one."""
+def _channels(light: Tensor) -> Tensor:
+    return light.unsqueeze(1) if light.ndim == 3 else light
+
+
+def _bordered(light: Tensor, size: int) -> Tensor:
+    """Light with the zeros that make a valid convolution of `size` taps a 'same' one."""
     before, after = size // 2, size - 1 - size // 2
-    return F.pad(light.unsqueeze(1), (before, after, before, after))
+    return F.pad(light, (before, after, before, after))

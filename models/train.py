@@ -1,62 +1,42 @@
 """The training loop, and the command that trains a recipe.
 
-python -m models.train models/recipes/fashion-demo.toml [--seed N] [-o runs/NAME]
+python -m models.train models/recipes/fashion-demo.toml [--seed N] [-o runs/NAME] [--resume] [--profile]
+torchrun --nproc-per-node=2 -m models.train RECIPE
 """
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import numpy as np
 import torch
 import typer
 from pydantic import Field
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
-from torch import Tensor, nn
-from torch.nn import functional as F
+from rich.console import Console
+from rich.progress import Progress
+from torch import nn
 
 from fouroptics.config import FileConfig
 from fouroptics.errors import FourOpticsError
-from models.data import Dataset, Split, fashion_subset
-from models.distill import kd_loss
+from models import parallel
+from models.batch import Objective, batches, views
+from models.data import DataConfig, Dataset, Split, load
+from models.distill import distilled, labels_only
+from models.optimiser import FitConfig, optimiser, schedule
+from models.progress import Bar, Laps, progress_bar
+from models.resume import load_state, save_state
 from models.runs import save_run
+from models.scores import accuracy, hits, logits
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
 
+__all__ = ["FitConfig", "Objective", "RecipeConfig", "accuracy", "build", "fit", "logits", "progress_bar", "views"]
+
 History = list[dict[str, float]]
 Network = TypeVar("Network", bound=nn.Module)
-
-
-class FitConfig(FileConfig):
-    """How a network is trained; the tables ``[teacher]`` and ``[training]`` of a recipe.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes through the training images.
-    rate : float
-        Peak of the learning rate (AdamW, one cycle).
-    warmup : float
-        Share of the steps in which the rate rises.
-    decay : float
-        Weight decay.
-    batch : int
-        Images a step.
-    temperature, alpha : float
-        Of `kd_loss`; used only if there is a teacher.
-    """
-
-    epochs: Annotated[int, Field(ge=1)] = 12
-    rate: Annotated[float, Field(gt=0)] = 3e-3
-    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    decay: Annotated[float, Field(ge=0)] = 1e-4
-    batch: Annotated[int, Field(ge=2)] = 256
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class RecipeConfig(FileConfig):
@@ -66,6 +46,8 @@ class RecipeConfig(FileConfig):
     ----------
     seed : int
         Of the first weights and of the order of the images.
+    data : DataConfig
+        The images; those that come with the repository if left out.
     teacher, student : TeacherConfig, StudentConfig
         What they are made of.
     teacher_training, training : FitConfig
@@ -73,6 +55,7 @@ class RecipeConfig(FileConfig):
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
+    data: DataConfig = DataConfig()
     teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
     teacher_training: FitConfig = FitConfig(epochs=6)
@@ -91,91 +74,112 @@ def fit(
     dataset: Dataset,
     recipe: FitConfig,
     *,
-    teacher_logits: Tensor | None = None,
+    objective: Objective | None = None,
+    metric: Callable[[nn.Module, Split], float] = accuracy,
     seed: int,
     progress: Progress | None = None,
     label: str = "training",
+    state: Path | None = None,
+    amp: bool | None = None,
+    laps: Laps | None = None,
 ) -> History:
     """Train `model` on the training images, looking at the validation images after each epoch, and never at the test.
 
-    The same model, data and seed give the same weights, bit by bit, on the same machine with as many threads.
+    The same model, data and seed give the same weights, bit by bit, on the same CPU with as many threads. The
+    weights of the last epoch stay: none are chosen by their score.
 
     Parameters
     ----------
     model : Module
-        Images (B, y, x) -> logits (B, classes); trained in place, left in eval mode.
+        Images (B, y, x) or (B, C, y, x) -> scores (B, classes) or (B, classes, y, x); trained in place on the device
+        where it is, left in eval mode.
     dataset : Dataset
-        Its `train` and `validation` are used.
+        Its `train` and `validation` are used; `validation` may be empty.
     recipe : FitConfig
-        Epochs, rates, and how much the teacher counts.
-    teacher_logits : Tensor, optional
-        Shape (N, classes): what the teacher makes of the training images, in their order (`logits`). Without them the
-        labels alone are learned.
+        Epochs, optimiser, rates.
+    objective : Objective, optional
+        What is lowered; `models.distill.labels_only` if left out.
+    metric : callable
+        (model, split) -> a number: the column "validation" of the history.
     seed : int
-        Of the order in which images are shown.
+        Of the order in which images are shown, their views, and of what the network itself draws (dropout).
     progress : Progress, optional
-        Shows loss, accuracy, images a second and the time left (`progress_bar`).
+        Shows loss, the metric, images a second and the time left (`progress_bar`).
     label : str
         Name of the bar.
+    state : Path, optional
+        Where the state is kept after each epoch. If it is there, the training goes on from it, to the same weights.
+    amp : bool, optional
+        Whether matrix products and convolutions are done in bfloat16; left out: on a GPU.
+    laps : Laps, optional
+        Gets the time of each part.
 
     Returns
     -------
     list of dict
-        For each epoch: epoch, loss and accuracy (means while training), validation (accuracy after it), seconds.
+        For each epoch: epoch, loss and accuracy (means while training), validation (the metric after it; nan if there
+        are no validation images), seconds.
+
+    Raises
+    ------
+    FourOpticsError
+        If the loss is not finite, or `state` is not that of this training.
     """
     device = next(model.parameters()).device
-    images, labels = dataset.train.images.to(device), dataset.train.labels.to(device)
-    taught = None if teacher_logits is None else teacher_logits.to(device)
-    steps = recipe.epochs * math.ceil(len(labels) / recipe.batch)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, steps, pct_start=recipe.warmup)
+    seen = Split(dataset.train.images.to(device), dataset.train.labels.to(device))
+    steps = math.ceil(len(seen) / recipe.batch)
+    objective, laps = objective or labels_only(), laps or Laps(running=False)
+    optimizer = optimiser(model, recipe)
+    rates = schedule(optimizer, recipe, recipe.epochs * steps)
     shuffle = torch.Generator().manual_seed(seed)
-    bar = progress or Progress(disable=True)
-    task = bar.add_task(label, total=recipe.epochs * len(labels), loss=math.nan, accuracy=math.nan)
-    history: History = []
-    for epoch in range(1, recipe.epochs + 1):
-        start, losses, correct = time.perf_counter(), 0.0, 0
-        model.train()
-        for chosen in torch.randperm(len(labels), generator=shuffle).to(device).split(recipe.batch):
-            scores, wanted = model(images[chosen]), labels[chosen]
-            if taught is None:
-                loss = F.cross_entropy(scores, wanted)
-            else:
-                loss = kd_loss(scores, taught[chosen], wanted, recipe.temperature, recipe.alpha)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses += loss.item() * len(chosen)
-            correct += int((scores.argmax(-1) == wanted).sum())
-            bar.update(task, advance=len(chosen), loss=loss.item())
-        if not math.isfinite(losses):
-            raise FourOpticsError(f"{label}: the loss is {losses} in epoch {epoch}; lower rate = {recipe.rate}")
-        row = {"epoch": epoch, "loss": losses / len(labels), "accuracy": correct / len(labels)}
-        row |= {"validation": accuracy(model, dataset.validation), "seconds": time.perf_counter() - start}
-        history.append(row)
-        bar.update(task, accuracy=row["validation"])
+    parts = (model, optimizer, rates, shuffle)
+    settings = {"recipe": recipe.model_dump(mode="json"), "seed": seed, "data": dataset.name, "images": len(seen)}
+    history: History = [] if state is None else load_state(state, settings, *parts)
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" if amp is None else amp)
+    bar = Bar(progress, label, recipe.epochs * len(seen), len(history) * len(seen))
+    with parallel.shared(model), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
+            start, sums = time.perf_counter(), torch.zeros(3, dtype=torch.float64, device=device)
+            torch.manual_seed(_epoch_seed(seed, epoch))
+            model.train()
+            laps.start()
+            for batch in batches(seen, recipe.batch, recipe.flips, shuffle, (epoch - 1) * steps):
+                laps.lap("batch")
+                with mixed:
+                    loss, scores = objective(model, batch)
+                laps.lap("forward and loss")
+                optimizer.zero_grad()
+                parallel.backward(loss, model)
+                laps.lap("backward")
+                if recipe.clip is not None:
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                optimizer.step()
+                rates.step()
+                laps.lap("optimiser")
+                sums += torch.stack([loss.detach().double() * len(batch.chosen), *hits(scores, batch.labels)])
+                bar.advance(len(batch.chosen), loss)
+                laps.lap("metrics and bar")
+            total, right, scored = sums.tolist()
+            if not math.isfinite(total):
+                raise FourOpticsError(f"{label}: the loss is {total} in epoch {epoch}; lower rate = {recipe.rate}")
+            validation = metric(model, dataset.validation) if len(dataset.validation) else math.nan
+            laps.lap("validation")
+            row = {"epoch": epoch, "loss": total / len(seen), "accuracy": right / scored, "validation": validation}
+            history.append(row | {"seconds": time.perf_counter() - start})
+            bar.finish_epoch(validation)
+            if state is not None and parallel.rank() == 0:
+                save_state(state, settings, history, *parts)
+                laps.lap("state")
     model.eval()
     return history
 
 
-@torch.no_grad()
-def logits(model: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
-    """Run `model` in eval mode on `images` (N, y, x): logits (N, classes), without gradients, on the CPU.
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """What the network draws in an epoch (dropout) starts here, so that no state of it has to be kept.
 
-    The model is left in the mode that it was in.
+    Each process draws its own, for its share of the images.
     """
-    training, device = model.training, next(model.parameters()).device
-    model.eval()
-    try:
-        return torch.cat([model(part.to(device)).cpu() for part in images.split(batch)])
-    finally:
-        model.train(training)
-
-
-def accuracy(model: nn.Module, split: Split) -> float:
-    """Share of the images of `split` that `model` in eval mode names rightly, 0 to 1."""
-    return (logits(model, split.images).argmax(-1) == split.labels).double().mean().item()
+    return int(np.random.SeedSequence((seed, epoch, parallel.rank())).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,17 @@ class Trained:
         return {"teacher": self.teacher, "alone": self.alone, "distilled": self.distilled}
 
 
-def train(recipe: RecipeConfig, dataset: Dataset, *, seed: int, progress: Progress | None = None) -> Trained:
+def train(
+    recipe: RecipeConfig,
+    dataset: Dataset,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    amp: bool | None = None,
+    laps: Laps | None = None,
+) -> Trained:
     """Train the teacher, then the student twice from the same first weights: alone, and by distillation.
 
     Parameters
@@ -203,42 +217,38 @@ def train(recipe: RecipeConfig, dataset: Dataset, *, seed: int, progress: Progre
         Its `train` and `validation` are used.
     seed : int
         Of the first weights and of the order of the images.
-    progress : Progress, optional
+    progress, amp, laps : optional
         As for `fit`.
+    device : device
+        Where it is done.
+    folder : Path, optional
+        Where the state of each training is kept, as NAME.state.pt; what is there already is gone on from.
     """
-    teacher = build(lambda: Teacher(recipe.teacher), seed)
-    alone, distilled = (build(lambda: Student(recipe.student), seed) for _ in range(2))
-    one = partial(fit, dataset=dataset, seed=seed, progress=progress)
-    history = {"teacher": one(teacher, recipe=recipe.teacher_training, label="teacher")}
-    taught = logits(teacher, dataset.train.images)
-    history["alone"] = one(alone, recipe=recipe.training, label="student alone")
-    history["distilled"] = one(distilled, recipe=recipe.training, teacher_logits=taught, label="student distilled")
-    return Trained(teacher, alone, distilled, history)
 
+    def one(name: str, net: nn.Module, how: FitConfig, objective: Objective | None = None) -> History:
+        state = None if folder is None else folder / f"{name}.state.pt"
+        label = name if name == "teacher" else f"student {name}"
+        rest = {"seed": seed, "progress": progress, "label": label, "state": state, "amp": amp, "laps": laps}
+        return fit(net, dataset, how, objective=objective, **rest)
 
-class ImagesPerSecond(ProgressColumn):
-    """How fast the training runs."""
-
-    def render(self, task: Task) -> Text:
-        """Show the speed; nothing until there is one."""
-        return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
-
-
-def progress_bar() -> Progress:
-    """Make the bar that `fit` fills: loss of the last batch, validation accuracy, speed, time left."""
-    return Progress(
-        TextColumn("{task.description:<17}"),
-        BarColumn(bar_width=None),
-        TextColumn("loss {task.fields[loss]:.3f}, {task.fields[accuracy]:.1%}"),
-        ImagesPerSecond(),
-        TimeRemainingColumn(),
-    )
+    teacher = build(lambda: Teacher(recipe.teacher), seed).to(device)
+    alone, taught = (build(lambda: Student(recipe.student), seed).to(device) for _ in range(2))
+    history = {"teacher": one("teacher", teacher, recipe.teacher_training)}
+    history["alone"] = one("alone", alone, recipe.training)
+    how = recipe.training
+    scores = torch.stack([logits(teacher, seen) for seen in views(dataset.train.images, how.flips)]).to(device)
+    history["distilled"] = one("distilled", taught, how, distilled(scores, how.temperature, how.alpha))
+    return Trained(teacher, alone, taught, history)
 
 
 def main(
     path: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file of models/recipes.")],
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="The run folder; runs/RECIPE-SEED if left out.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in this folder was stopped.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU by itself if there is one.")] = "",
+    amp: Annotated[bool | None, typer.Option(help="Convolutions in bfloat16; by itself only on a GPU.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads; more than 1 is slower on a busy machine.")] = 1,
 ) -> None:
     """Train the teacher, the student alone and the student by distillation, and write the run folder."""
@@ -247,16 +257,56 @@ def main(
         recipe = RecipeConfig.from_toml(path)
         seed = recipe.seed if seed is None else seed
         folder = output or Path("runs", f"{path.stem}-{seed}")
-        if (folder / "run.json").exists():
-            raise FourOpticsError(f"{folder}: holds a run already; give another folder with -o, or remove it")
-        dataset = fashion_subset()
-        with progress_bar() as progress:
-            trained = train(recipe, dataset, seed=seed, progress=progress)
-        save_run(folder, recipe.model_dump(mode="json"), seed, trained.networks(), trained.history, dataset.name)
+        with parallel.joined(_device(device)) as place:
+            _run(recipe, seed, folder, resume, place, amp, Laps() if profile else None)
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise FourOpticsError(f"--device {name}: not on this machine ({reason}); try --device cpu") from None
+    return device
+
+
+def _fault(folder: Path, resume: bool) -> str | None:
+    if (folder / "run.json").exists():
+        return f"{folder}: holds a run already; give another folder with -o, or remove it"
+    if any(folder.glob("*.state.pt")) and not resume:
+        return f"{folder}: holds a run that was stopped; go on with --resume, or remove it"
+    return None
+
+
+def _run(
+    recipe: RecipeConfig,
+    seed: int,
+    folder: Path,
+    resume: bool,
+    device: torch.device,
+    amp: bool | None,
+    laps: Laps | None,
+) -> None:
+    """Train and write the run folder; of several processes only the first writes and prints."""
+    fault = parallel.agreed(_fault(folder, resume))
+    if fault is not None:
+        raise FourOpticsError(fault)
+    dataset = load(recipe.data)
+    with progress_bar(disable=parallel.rank() > 0) as progress:
+        trained = train(recipe, dataset, seed=seed, progress=progress, device=device, folder=folder, amp=amp, laps=laps)
+    if parallel.rank() > 0:
+        return
+    save_run(folder, recipe.model_dump(mode="json"), seed, trained.networks(), trained.history, dataset.name)
+    for state in folder.glob("*.state.pt"):
+        state.unlink()
     for name, history in trained.history.items():
-        print(f"{name:<10} {history[-1]['validation']:.1%} of {len(dataset.validation):,} validation images")
+        if len(dataset.validation):
+            print(f"{name:<10} {history[-1]['validation']:.1%} of {len(dataset.validation):,} validation images")
+    if laps is not None:
+        Console().print(laps.table())
     print(f"wrote {folder}")
 
 

@@ -1,6 +1,5 @@
 """The bundled images, the script that makes them, and the IDX reader."""
 
-import doctest
 import gzip
 import struct
 from pathlib import Path
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-import models.data
 from fouroptics.errors import FourOpticsError
 from models.data import SUBSET, Split, fashion_subset, read_idx
-from models.make_subset import LICENSE, SOURCE, balanced, packed, read_official, subset
+from models.data.idx import FASHION_FOLDER
+from models.make_subset import LICENSE, balanced, packed, read_official, subset
 
 PARTS = {"train": 9_000, "validation": 1_000, "test": 2_000}
 
@@ -49,7 +48,7 @@ def test_subset_file_is_small_and_has_its_licence():
     assert "Copyright (c) 2017 Zalando SE" in LICENSE
 
 
-@pytest.mark.skipif(not SOURCE.is_dir(), reason="the Debian package dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(not FASHION_FOLDER.is_dir(), reason="the Debian package dataset-fashion-mnist is not installed")
 def test_subset_is_what_the_script_makes():
     made = subset()
     with np.load(SUBSET) as bundled:
@@ -73,10 +72,11 @@ def test_drawing_is_seeded_and_skips_duplicates():
 
 def test_official_files_that_are_missing_or_wrong(tmp_path: Path):
     with pytest.raises(FourOpticsError, match=r"train-images-idx3-ubyte.gz: no such file.*dataset-fashion-mnist"):
-        read_official(tmp_path, "train", 60_000)
+        read_official(tmp_path, "train")
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((3, 28, 28), np.uint8)))
-    with pytest.raises(FourOpticsError, match=r"\(3, 28, 28\), \(60000, 28, 28\) expected"):
-        read_official(tmp_path, "train", 60_000)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
+    with pytest.raises(FourOpticsError, match=r"train holds 3 images, 60,000 expected"):
+        read_official(tmp_path, "train")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -135,13 +135,18 @@ def test_subset_without_an_array(tmp_path: Path):
         fashion_subset(tmp_path / "subset.npz")
 
 
+def test_split_takes_grey_and_colour_with_a_label_an_image_or_a_pixel():
+    for channels in ((), (3,)):
+        for labels in ((2,), (2, 5, 7)):
+            split = Split(torch.zeros(2, *channels, 5, 7), torch.zeros(labels, dtype=torch.int64))
+            assert len(split) == 2
+            assert split.first(1).labels.shape == (1, *labels[1:])
+
+
 def test_split_refuses_other_shapes_and_types():
+    with pytest.raises(FourOpticsError, match=r"expected \(N, height, width\) or"):
+        Split(torch.zeros(2, 28, 28), torch.zeros(2, 28, 27, dtype=torch.int64))
     with pytest.raises(FourOpticsError, match=r"\(2, 28, 28\) and \(3,\)"):
         Split(torch.zeros(2, 28, 28), torch.zeros(3, dtype=torch.int64))
     with pytest.raises(FourOpticsError, match="float64"):
         Split(torch.zeros(2, 28, 28, dtype=torch.float64), torch.zeros(2, dtype=torch.int64))
-
-
-def test_examples():
-    assert doctest.testmod(models.data).attempted
-    assert not doctest.testmod(models.data).failed

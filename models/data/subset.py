@@ -4,27 +4,16 @@ import io
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from fouroptics.errors import FourOpticsError
+from models.data.idx import FASHION_CLASSES
+from models.data.listing import Source, of_arrays
 from models.data.split import Dataset, Split
 
 SUBSET = Path(__file__).parents[1] / "fashion_subset.npz"
-FASHION_CLASSES = (
-    "T-shirt",
-    "trousers",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
 
 
 def fashion_subset(path: str | Path = SUBSET) -> Dataset:
@@ -40,17 +29,28 @@ def fashion_subset(path: str | Path = SUBSET) -> Dataset:
     >>> fashion_subset().train.images.shape
     torch.Size([9000, 28, 28])
     """
+    parts = (_split(*arrays) for arrays in _read(Path(path)).values())
+    return Dataset("fashion-subset", FASHION_CLASSES, *parts)
+
+
+def subset_source() -> Source:
+    """List the bundled images; the subset has its own validation part."""
+    train, validation, test = (of_arrays(*arrays) for arrays in _read(SUBSET).values())
+    return Source("fashion-subset", FASHION_CLASSES, train, test, validation)
+
+
+def _read(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     remedy = "make it with: python -m models.make_subset (needs the Debian package dataset-fashion-mnist)"
     try:
-        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as arrays:
-            train, validation, test = (_split(arrays, part) for part in ("train", "validation", "test"))
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            parts = ("train", "validation", "test")
+            return {part: (arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in parts}
     except FileNotFoundError:
         raise FourOpticsError(f"{path}: no such file; {remedy}") from None
     except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise FourOpticsError(f"{path}: not the Fashion-MNIST subset ({error}); {remedy}") from None
-    return Dataset("fashion-subset", FASHION_CLASSES, train, validation, test)
 
 
-def _split(arrays: Any, part: str) -> Split:
-    images = torch.from_numpy(arrays[f"{part}_images"].astype(np.float32) / np.float32(255))
-    return Split(images, torch.from_numpy(arrays[f"{part}_labels"].astype(np.int64)))
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
+    grey = torch.from_numpy(images.astype(np.float32) / np.float32(255))
+    return Split(grey, torch.from_numpy(labels.astype(np.int64)))
