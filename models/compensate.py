@@ -24,15 +24,16 @@ from models.batch import Objective
 from models.data import Dataset, Split, fashion_subset
 from models.distill import distilled
 from models.evaluate import CALIBRATION_IMAGES, Rung, calibration, readout_name, rows, save_rows, show_rows
-from models.optical import Instrument, Optics, calibrate, check_pairing, predict, response
+from models.optical import Instrument, Optics, calibrate, predict, response
 from models.optimiser import FitConfig
+from models.pairing import check_pairing
 from models.progress import progress_bar
 from models.runs import load_student, load_teacher, save_checkpoint
 from models.scores import logits
 from models.student import Student
 from models.train import fit
 
-RECIPE = FitConfig(epochs=30, batch=50, rate=3e-4, temperature=4.0, alpha=0.9)  # chosen on validation images
+RECIPE = FitConfig(epochs=30, batch=50, rate=1e-3, temperature=4.0, alpha=0.9)  # chosen on validation images
 
 
 class Head(nn.Module):
@@ -50,7 +51,7 @@ class Head(nn.Module):
 
 @torch.no_grad()
 def captured(optics: Optics, instrument: Instrument, split: Split, seed: int, batch: int = 200) -> Split:
-    """Take each image of `split` once on the bench: camera pictures (N, channels, y, x) with noise, and their labels."""
+    """Take each image of `split` once, with noise: camera pictures (N, channels, y, x) and their labels."""
     generator = torch.Generator().manual_seed(seed)
     pictures = [instrument(optics(part), generator) for part in split.images.split(batch)]
     return Split(torch.cat(pictures).float(), split.labels)

@@ -1,7 +1,7 @@
 """Distillation: what a network learns from the labels, and from a teacher's scores.
 
-The objectives that `models.train.fit` takes. Scores are (B, classes) with labels (B,), or (B, classes, y, x) with labels (B, y, x)
-in which IGNORE is not scored.
+The objectives that `models.train.fit` takes. Scores are (B, classes) with labels (B,), or (B, classes, y, x) with
+labels (B, y, x) in which IGNORE is not scored.
 """
 
 import math
@@ -17,8 +17,8 @@ from models.data import IGNORE
 def divergence(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """``T^2 KL(softmax(z_t / T) || softmax(z_s / T))`` of each image or pixel; nothing flows back to the teacher.
 
-    T^2 keeps the gradient as large as that of the cross entropy as T grows (Hinton et al., arXiv 1503.02531). At T = inf
-    this is logit matching, ``sum_c (d_c - mean d)^2 / (2 classes)`` with ``d = z_s - z_t`` (section 2.1 there).
+    T^2 keeps the gradient as large as that of the cross entropy as T grows (Hinton et al., arXiv 1503.02531). At T =
+    inf this is logit matching, ``sum_c (d_c - mean d)^2 / (2 classes)`` with ``d = z_s - z_t`` (section 2.1 there).
 
     Parameters
     ----------

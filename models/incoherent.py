@@ -104,11 +104,11 @@ def _nodes(display: InputConfig) -> tuple[list[float], list[float]]:
     return (places * side / 2).tolist(), (weights / 2).tolist()
 
 
-def ideal_kernels(kernels: Tensor, bench: FourF) -> Tensor:
-    """What ideal masks make of signed kernels (K, k, k): real kernels of all displacements (K, 2 ny - 1, 2 nx - 1).
+def ideal_halves(kernels: Tensor, bench: FourF) -> Tensor:
+    """What ideal masks make of signed kernels (K, k, k): two halves (2, K, 2 ny - 1, 2 nx - 1) that differ by them.
 
     The masks are complex and passive, on the bench as it is; what passivity took, and the light of the panel beyond one
-    band, are known and divided out.
+    band, are known and divided out. All displacements that an image can use, float64, never negative.
     """
     config, points, out = bench.config, _of_points(bench), []
     band = (bench.wavelength * config.lens1.focal_length / config.input.pitch) ** 2
@@ -116,9 +116,8 @@ def ideal_kernels(kernels: Tensor, bench: FourF) -> Tensor:
     for pair in taps(kernels, bench).unbind(1):
         exact = transfer(pair, points)
         peak = exact.abs().max()
-        plus, minus = _power(exact / peak, np.zeros((1, 2), int), bench)[:, 0]
-        out.append((plus - minus) * peak.square() * (window / band))
-    return torch.stack(out)
+        out.append(_power(exact / peak, np.zeros((1, 2), int), bench)[:, 0] * peak.square() * (window / band))
+    return torch.stack(out, 1)
 
 
 def power_kernels(masks: MaskSet, rows: Sequence[int], bench: FourF) -> Tensor:

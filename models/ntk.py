@@ -80,7 +80,7 @@ def ntk_matched(
     task: Objective,
     *,
     alpha: float = 1.0,
-    beta: float = 1.0,
+    beta: float = 0.1,
     images: int = 32,
     probes: int = 8,
     every: int = 8,
@@ -119,7 +119,7 @@ def ntk_matched(
 
 @contextmanager
 def _evaluated(model: nn.Module) -> Iterator[tuple[Weights, Callable[[Weights, Tensor], Tensor]]]:
-    """Give the weights, and the scores (n, all) as a function of weights and images, of a model that is in eval mode."""
+    """Weights of a model, and its scores (n, all) as a function of weights and images; in eval mode meanwhile."""
     training, device = model.training, next(model.parameters()).device
     model.eval()
     try:

@@ -27,7 +27,7 @@ from fouroptics.light.grid import Grid
 from fouroptics.masks.compiler import placed, responses, transfer, warn_if_foreign
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
-from models.incoherent import ideal_kernels, power_kernels
+from models.incoherent import ideal_halves, power_kernels
 from models.pairing import check_pairing as check_pairing
 from models.pairing import check_readout, merged_kernels, output_rows
 from models.pairing import for_bench as for_bench
@@ -151,7 +151,8 @@ def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor
             raise FourOpticsError(
                 f"channels = {kernels.shape[1]}: incoherent light takes one display; set channels = 1"
             )
-        signed = ideal_kernels(kernels[:, 0], bench).to(torch.complex64)
+        plus, minus = ideal_halves(kernels[:, 0], bench)
+        signed = (plus - minus).to(torch.complex64)
         unit = 1 / float(beam.square().mean())
         return lambda images: student.sampled(correlate(bench.encode(images).intensity, signed).real * unit)
     exact = transfer(kernels, bench)

@@ -30,8 +30,11 @@ def rank() -> int:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[torch.device]:
-    """Join the processes that torchrun started, if it did; gives the device of this one: a GPU each, or the CPU."""
-    if not distributed.is_torchelastic_launched():
+    """Join the processes that torchrun started, if it did; gives the device of this one: a GPU each, or the CPU.
+
+    Once is enough: within another call this does nothing.
+    """
+    if distributed.is_initialized() or not distributed.is_torchelastic_launched():
         yield device
         return
     if device.type == "cuda":

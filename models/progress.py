@@ -22,7 +22,7 @@ class ImagesPerSecond(ProgressColumn):
 
 
 def progress_bar(disable: bool = False) -> Progress:
-    """Make the bar that `models.train.fit` fills: loss of the last batch, validation accuracy, speed, time left."""
+    """Make the bar that `models.train.fit` fills: loss, validation accuracy, speed, time left."""
     return Progress(
         TextColumn("{task.description:<17}"),
         BarColumn(bar_width=None),
@@ -58,9 +58,9 @@ class Bar:
             self.progress.update(self.task, completed=self.done, loss=loss.item())
             self.shown = time.perf_counter()
 
-    def finish_epoch(self, validation: float) -> None:
-        """Show all images of the epoch, and its score."""
-        self.progress.update(self.task, completed=self.done, accuracy=validation)
+    def finish_epoch(self, row: dict[str, float]) -> None:
+        """Show all images of the epoch, its mean loss and its score."""
+        self.progress.update(self.task, completed=self.done, loss=row["loss"], accuracy=row["validation"])
 
 
 class Laps:

@@ -6,6 +6,7 @@ crop of the spectrum, O. Rippel, J. Snoek, R. P. Adams, NeurIPS 2015), so that l
 """
 
 import math
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from fouroptics.waves.transforms import fast_length, fft2, ifft2, irfft2, kept, 
 
 Sides = tuple[int, int]
 
+FEW = 4  #: channels up to which a product for each takes half of the time of matrix products at each frequency
 CACHED = 2**18  #: samples of the pictures that are worked on at a time: three times faster than 64 of 16 x 128 x 128
 
 
@@ -72,7 +74,7 @@ def kernel_spectrum(kernels: Tensor, period: Sides, band: Sides, origin: int, *,
         for taps, n, count in zip(kernels.shape[-2:], period, band, strict=True)
     )
     x, kernels = x[: band[1] // 2 + 1] if half else x, kernels.to(complex_type)
-    if kernels.shape[1] == 1:
+    if kernels.shape[1] <= FEW:
         return y @ kernels @ x.mT
     by_tap = kernels.permute(2, 3, 1, 0)  # channels last in memory, as the matrix product at each frequency wants them
     rows = (y @ by_tap.flatten(1)).unflatten(1, by_tap.shape[1:])
@@ -104,8 +106,9 @@ def _lowest(spectrum: Tensor, band: int, axis: int) -> Tensor:
 
 def multiply(spectrum: Tensor, mask: Tensor) -> Tensor:
     """Product (B, K, y, x) of (B, C, y, x) and (K, C, y, x), frequency by frequency, summed over C."""
-    if spectrum.shape[1] == 1:
-        return spectrum * mask[:, 0]
+    if spectrum.shape[1] <= FEW:
+        products = (spectrum[:, c, None] * mask[:, c] for c in range(spectrum.shape[1]))
+        return reduce(torch.add, products)
     return torch.einsum("bcyx,kcyx->bkyx", spectrum, mask)
 
 
@@ -145,39 +148,40 @@ def spectral_convolution(light: Tensor, kernels: Tensor, padding: int = 0) -> Te
 
 
 class Cost(NamedTuple):
-    """Nanoseconds: a product of a direct convolution, a sample of an FFT, a product of spectra (all channels counted).
+    """Nanoseconds: a product of a direct convolution, one of a wide kernel, a sample of an FFT, a product of spectra.
 
-    On one core of an AMD EPYC with torch 2.13 (oneDNN, MKL), fitted to what `benchmarks.spectral` times. Kernels wider
-    than `NARROW` miss the fast form of oneDNN: in training always, forward only where there are several channels.
+    On one core of an AMD EPYC with torch 2.13 (oneDNN, MKL), from 72 sizes of 28 to 224 pixels, 3 to 33 taps and 1, 3
+    and 16 channels to 16 and 32. `benchmarks.spectral` shows what the choice is worth.
     """
 
     direct: float
-    wide: float
+    wide: float  # more than NARROW taps: oneDNN has no fast gradient for them, nor a fast sum over many channels
     transform: float
     product: float
 
 
-TRAINING = Cost(direct=0.03, wide=0.1, transform=5.0, product=4.3)  #: forward and backward
-FORWARD = Cost(direct=0.009, wide=0.03, transform=2.9, product=1.1)
+TRAINING = Cost(direct=0.027, wide=0.076, transform=4.9, product=3.5)  #: forward and backward
+FORWARD = Cost(direct=0.01, wide=0.04, transform=2.5, product=1.4)
 NARROW = 14
+KERNELS = 7  #: the spectra of the kernels cost as much as the products of so many images
 
 
 def spectral_is_faster(light: Tensor, kernels: Tensor, padding: int = 0, stride: int = 1) -> bool:
-    """Whether `spectral_convolution` is expected to take less time than a direct one; it knows no stride.
+    """Whether `spectral_convolution` is expected to take less time than a direct one.
 
-    Compares two costs: products of a direct convolution, and transforms and products of spectra.
+    Of a convolution with stride it is not known, nor on an accelerator: there the direct one is taken.
     """
     if stride > 1 or light.device.type != "cpu":
         return False
     training = torch.is_grad_enabled() and (light.requires_grad or kernels.requires_grad)
     cost, batch = TRAINING if training else FORWARD, light.shape[0]
     (outputs, channels), taps = kernels.shape[:2], kernels.shape[-2:]
-    pairs, slow = outputs * channels, max(taps) > NARROW and (training or channels > 1)
-    results = math.prod(n + 2 * padding - k + 1 for n, k in zip(light.shape[-2:], taps, strict=True))
-    direct = batch * pairs * math.prod(taps) * results * (cost.wide if slow else cost.direct)
+    pairs, results = outputs * channels, (n + 2 * padding - k + 1 for n, k in zip(light.shape[-2:], taps, strict=True))
+    direct = batch * pairs * math.prod(taps) * math.prod(results)
     period = math.prod(_period(light, kernels, padding))
-    transforms, products = batch * (channels + outputs) * period, (batch + 2) * pairs * period / 2
-    return transforms * cost.transform + products * cost.product < direct
+    transforms, products = batch * (channels + outputs) * period, (batch + KERNELS) * pairs * period / 2
+    wide = max(taps) > NARROW and (training or channels > FEW)
+    return transforms * cost.transform + products * cost.product < direct * (cost.wide if wide else cost.direct)
 
 
 def _period(light: Tensor, kernels: Tensor, padding: int) -> Sides:

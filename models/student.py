@@ -95,9 +95,8 @@ class StudentConfig(FileConfig):
     def fault(self) -> str | None:
         """Name the values that do not fit together."""
         if self.front == "stack" and self.kernel is not None:
-            return (
-                f"kernel = {self.kernel}: the stack makes kernels of {self.kernel_size}; give depth, or another front"
-            )
+            made = 2 * len(self.layers) - 1
+            return f"kernel = {self.kernel}: the stack makes kernels of {made}; give depth, or another front"
         if self.readout == "split" and (self.complex_kernels or self.coding == "phase"):
             key = "coding = 'phase'" if self.coding == "phase" else "complex_kernels = true"
             return f"{key}: readout 'split' is of incoherent light, which has no phase; take another readout"

@@ -137,6 +137,8 @@ def fit(
     history: History = [] if state is None else load_state(state, settings, *parts)
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" if amp is None else amp)
     bar = Bar(progress, label, recipe.epochs * len(seen), len(history) * len(seen))
+    if history:
+        bar.finish_epoch(history[-1])
     with parallel.shared(model), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             start, sums = time.perf_counter(), torch.zeros(3, dtype=torch.float64, device=device)
@@ -166,7 +168,7 @@ def fit(
             laps.lap("validation")
             row = {"epoch": epoch, "loss": total / len(seen), "accuracy": right / scored, "validation": validation}
             history.append(row | {"seconds": time.perf_counter() - start})
-            bar.finish_epoch(validation)
+            bar.finish_epoch(row)
             if state is not None and parallel.rank() == 0:
                 save_state(state, settings, history, *parts)
                 laps.lap("state")

@@ -15,15 +15,15 @@ from models import compensate as command
 from models.compensate import RECIPE, captured, compensate
 from models.data import Dataset, Split, fashion_subset
 from models.distill import distilled
-from models.optical import calibrate, predict, response
+from models.optical import Instrument, Optics, calibrate, predict, response
 from models.runs import load_student, save_checkpoint
 from models.scores import logits
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
 from models.train import FitConfig, accuracy, build, fit
 
-
 SMALL = StudentConfig(size=8, front="free", depth=1, outputs=4, pool=2, hidden=16)
+OnBench = tuple[Optics, Instrument]
 SHIFT = "247.265625 um"  #: one pixel of the small bench's image
 
 
@@ -47,7 +47,7 @@ def student(data: Dataset) -> Student:
 
 
 @pytest.fixture(scope="module")
-def shifted(small_bench: fo.FourF, student: Student, data: Dataset):
+def shifted(small_bench: fo.FourF, student: Student, data: Dataset) -> OnBench:
     """A bench whose camera is off by one pixel of the image, with the masks and the exposure of the aligned one."""
     masks = from_kernels(student.collapse(), small_bench, light=0.05)
     bench = fo.FourF(bench_data({"poses": {"camera": {"x": SHIFT, "y": SHIFT}}}))
@@ -56,16 +56,18 @@ def shifted(small_bench: fo.FourF, student: Student, data: Dataset):
 
 
 @pytest.fixture(scope="module")
-def pictures(shifted, data: Dataset) -> Split:
+def pictures(shifted: OnBench, data: Dataset) -> Split:
     return captured(*shifted, data.train.first(800), seed=0)
 
 
-def on_bench(student: Student, shifted, split: Split) -> float:
+def on_bench(student: Student, shifted: OnBench, split: Split) -> float:
     scores = predict(student, *shifted, split.images, torch.Generator().manual_seed(7))
     return float((scores.argmax(1) == split.labels).double().mean())
 
 
-def test_pictures_are_what_the_frozen_head_gets_on_the_bench(student: Student, shifted, pictures, data: Dataset):
+def test_pictures_are_what_the_frozen_head_gets_on_the_bench(
+    student: Student, shifted: OnBench, pictures, data: Dataset
+):
     noise = torch.Generator().manual_seed(0)
     wanted = predict(student, *shifted, data.train.images[:800], noise)
     assert torch.equal(logits(command.Head(student), pictures.images), wanted)
@@ -84,17 +86,16 @@ def test_the_head_is_trained_and_the_optics_stay(student: Student, pictures: Spl
     assert not changed.training
 
 
-def test_the_accuracy_comes_back(student: Student, shifted, pictures: Split, data: Dataset):
+def test_the_accuracy_comes_back(student: Student, shifted: OnBench, pictures: Split, data: Dataset):
     """800 pictures give back more than half of what the shift took, which is more than 20 points."""
     digital, lost = accuracy(student, data.test), on_bench(student, shifted, data.test)
     assert digital - lost > 0.2
     changed = compensate(student, pictures, FitConfig(epochs=30, batch=50, rate=3e-3), seed=0)
     back = on_bench(changed, shifted, data.test)
-    print(digital, lost, back)
     assert back - lost > (digital - lost) / 2
 
 
-def test_the_teacher_is_asked_about_the_same_images(student: Student, shifted, pictures: Split, data: Dataset):
+def test_the_teacher_is_asked_about_the_same_images(student: Student, shifted: OnBench, pictures: Split, data: Dataset):
     """A teacher that knows the labels of these images, in this order, is as good as they; in another order, useless."""
     taught = 10 * torch.nn.functional.one_hot(pictures.labels, 10).float()
     recipe = FitConfig(epochs=10, batch=50, rate=3e-3)
@@ -102,13 +103,14 @@ def test_the_teacher_is_asked_about_the_same_images(student: Student, shifted, p
         on_bench(compensate(student, pictures, recipe, objective=objective, seed=0), shifted, data.test)
         for objective in (distilled(taught[None], 1, 1), distilled(taught.roll(1, 0)[None], 1, 1))
     )
-    print(right, wrong)
     assert right > 0.6
     assert wrong < 0.3
 
 
 @pytest.fixture
-def run(tmp_path: Path, student: Student, small_bench: fo.FourF, monkeypatch: pytest.MonkeyPatch, data: Dataset) -> Path:
+def run(
+    tmp_path: Path, student: Student, small_bench: fo.FourF, monkeypatch: pytest.MonkeyPatch, data: Dataset
+) -> Path:
     """A run folder of the small student, and its aligned bench's calibration."""
     masks = from_kernels(student.collapse(), small_bench, light=0.05)
     bundle.save(tmp_path / "masks.h5", masks)

@@ -173,6 +173,13 @@ def test_panel_changes_are_shared_by_the_images_of_a_run():
     assert found.period == pytest.approx(2 * (1 / 60 + 2e-3) + 2 / 60 / bench_cost.BATCH, rel=1e-12)
 
 
+def test_new_masks_are_sent_once_a_run():
+    # 32 kernels: eight masks of 96 x 128 pixels of 8 bit for 1,000 images, eight frames with the image for each
+    found = small(task=TASK._replace(kernels=32))
+    bits = 8 * (144**2 * 12 + 64 * 8) + 8 * 8 * 96 * 128 / 1000
+    assert part(found, "transfer").work == pytest.approx(bits * 1e-11, rel=1e-12)
+
+
 def test_the_slowest_part_sets_the_pace():
     slow = small(POWERS.model_copy(update={"link_rate": 1e6}))
     assert slow.period == part(slow, "transfer").seconds == pytest.approx(144**2 * 12 / 1e6)
@@ -281,6 +288,15 @@ def test_command_writes_its_tables(tmp_path):
         less = [str(n) for n, value in here.items() if value < 30]
         assert float(row["least E_MAC (pJ)"]) == min(here.values())
         assert row["less energy at 30 pJ"] == (", ".join(less) or "nowhere")
+
+
+def test_verdict_says_who_is_sooner():
+    where = {"bench": "a", "pixels": 28}
+    times = [where | {"latency (ms)": 2.0, "student computed (ms)": 3.0, "teacher (ms)": 1.0}]
+    energies = [where | {"E_MAC, student (pJ)": 40.0, "E_MAC, teacher (pJ)": 20.0}]
+    student, teacher = cost.verdict(times, energies)
+    assert (student["less latency"], teacher["less latency"]) == ("28", "nowhere")
+    assert (student["less energy at 30 pJ"], teacher["less energy at 30 pJ"]) == ("nowhere", "28")
 
 
 def test_command_names_a_missing_run(tmp_path):

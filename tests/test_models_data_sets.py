@@ -10,6 +10,7 @@ import torch
 from fouroptics.config import FileConfig
 from fouroptics.errors import ConfigError, FourOpticsError
 from models.data import DataConfig, Dataset, Split, fashion_subset, listing, load, sets, subset
+from models.data.idx import FASHION_FOLDER, read_part
 from models.data.listing import mixed, of_arrays, set_aside
 
 PARTS = ("train", "validation", "test")
@@ -97,6 +98,12 @@ def test_a_group_is_never_parted():
     assert len(aside) == 20
     assert not set(groups[stay]) & set(groups[aside])
     assert len(stay) == 64  # 20 views are one car and a part of a second one
+
+
+@pytest.mark.skipif(not FASHION_FOLDER.is_dir(), reason="the Debian package dataset-fashion-mnist is not installed")
+def test_fashion_mnist_holds_no_image_twice():
+    images = [image.tobytes() for part in ("train", "t10k") for image in read_part(FASHION_FOLDER, part, "")[0]]
+    assert len(images) == len(set(images)) == 70_000
 
 
 def test_equal_images_are_of_one_group():

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ def blobs() -> Dataset:
 
 
 def rates(steps: int = 20, **keys: object) -> list[float]:
-    net, recipe = nn.Linear(1, 1), FitConfig(rate=0.1, **keys)
+    net, recipe = nn.Linear(1, 1), FitConfig.model_validate({"rate": 0.1} | keys)
     optimizer = optimiser(net, recipe)
     plan = schedule(optimizer, recipe, steps)
     seen = []
@@ -173,10 +174,13 @@ def test_the_curves_show_the_history():
     rows = [{"epoch": i, "loss": 1 / i, "accuracy": 0.9, "validation": 0.1 * i} for i in (1, 2, 3)]
     figure = curves({"one": rows, "two": rows[:2]}, "mean IoU")
     left, right = figure.axes
-    assert [list(line.get_ydata()) for line in right.lines] == [pytest.approx([10, 20, 30]), pytest.approx([10, 20])]
-    assert [list(line.get_ydata()) for line in left.lines] == [[1, 1 / 2, 1 / 3], [1, 1 / 2]]
+    assert [np.array(line.get_ydata()).tolist() for line in right.lines] == [
+        pytest.approx([10, 20, 30]),
+        pytest.approx([10, 20]),
+    ]
+    assert [np.array(line.get_ydata()).tolist() for line in left.lines] == [[1, 1 / 2, 1 / 3], [1, 1 / 2]]
     assert right.get_ylabel() == "mean IoU (%)"
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["one", "two"]
+    assert right.get_legend_handles_labels()[1] == ["one", "two"]
     plt.close(figure)
 
 
@@ -185,9 +189,17 @@ def test_dropout_is_seeded(blobs: Dataset):
     for i, (net, seed) in enumerate(zip(nets, (1, 1, 2), strict=True)):
         torch.manual_seed(i)  # what was drawn before does not matter
         fit(net, blobs, FitConfig(epochs=2, batch=90), seed=seed)
-    weights = [net.layers[2].weight for net in nets]
+    weights = [net.layers[2].get_parameter("weight") for net in nets]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])  # one batch an epoch: only dropout differs
+
+
+def test_the_mode_of_the_network_before_does_not_matter(blobs: Dataset):
+    nets = [build(lambda: Line(16, dropout=0.5), 0).train(mode) for mode in (True, False)]
+    for net in nets:
+        fit(net, blobs, FitConfig(epochs=2), seed=0)
+        assert not net.training
+    assert torch.equal(*(net.layers[2].get_parameter("weight") for net in nets))
 
 
 def test_mixed_precision_only_on_request(blobs: Dataset):

@@ -53,7 +53,7 @@ with parallel.joined(torch.device("cpu")):
     rank = parallel.rank()
     torch.save(net.state_dict(), f"{folder}/{rank}.pt")
     open(f"{folder}/{rank}.json", "w").write(json.dumps([history, moved, parallel.processes(), "forward" in vars(net)]))
-train.main(f"{folder}/recipe.toml", seed=1, output=train.Path(folder, "run"), device="cpu")
+    train.main(f"{folder}/recipe.toml", seed=1, output=train.Path(folder, "run"), device="cpu")
 """
 
 

@@ -30,7 +30,7 @@ def make(name: str) -> nn.Module:
     model = SMALL[name]()
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
-            torch.nn.init.uniform_(part.running_mean, -0.1, 0.1)
+            part.get_buffer("running_mean").uniform_(-0.1, 0.1)
     return model.train()
 
 
@@ -143,6 +143,18 @@ def test_the_objective_adds_the_distance_to_the_task(images: torch.Tensor):
     assert scores.shape == (16, 10)
     loss.backward()
     assert all(weight.grad is None for weight in teacher.parameters())
+
+
+def test_the_teacher_may_be_shown_other_pictures(images: torch.Tensor):
+    """Those of the chosen training images: stored in reverse and chosen in reverse, they are the same."""
+    teacher, turned = make("teacher"), Batch(images, torch.arange(16) % 10, torch.arange(16).flip(0))
+    losses = []
+    for shown, seen in ((None, batch(images, 0)), (images.flip(0), turned), (images.flip(0), batch(images, 0))):
+        student = make("student")
+        torch.manual_seed(5)
+        loss, _ = ntk_matched(teacher, labels_only(), images=8, probes=4, beta=1, shown=shown)(student, seen)
+        losses.append(float(loss.detach()))
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_matching_brings_the_kernels_together(images: torch.Tensor):

@@ -4,7 +4,8 @@ A scene is synthetic: nobody ever photographed garments on a solar cell. It has 
 known outline that hide parts of each other, on a background with structure of its own.
 """
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -106,7 +107,7 @@ def _split(
         if cells is None or behind is None:
             scene[:] = texture(size, generator)
         else:
-            cell = np.rot90(cells[next(behind)], generator.integers(4))
+            cell = np.rot90(cells[next(behind)], int(generator.integers(4)))
             scene[:] = cell[:, ::-1] if generator.integers(2) else cell
         for _ in range(generator.integers(2, 5)):
             kind = next(order)
@@ -114,22 +115,20 @@ def _split(
     return Split(torch.from_numpy(images).float().div_(255), torch.from_numpy(labels).long())
 
 
-def _lay(
-    scene: np.ndarray, truth: np.ndarray, garment: np.ndarray, label: int, generator: np.random.Generator
-) -> None:
+def _lay(scene: np.ndarray, truth: np.ndarray, garment: np.ndarray, label: int, generator: np.random.Generator) -> None:
     """Lay a garment (28, 28) somewhere on the scene, in place."""
     n = len(scene)
-    side = generator.integers(round(SIZES[0] * n), round(SIZES[1] * n), endpoint=True)
+    side = int(generator.integers(round(SIZES[0] * n), round(SIZES[1] * n), endpoint=True))
     y, x = generator.integers(0, n - side, endpoint=True, size=2)
     if generator.integers(2):
         garment = garment[:, ::-1]
     grey = np.asarray(Image.fromarray(np.ascontiguousarray(garment)).resize((side, side), Image.Resampling.BILINEAR))
-    inside = ndimage.binary_fill_holes(grey > OUTLINE)
+    inside = np.asarray(ndimage.binary_fill_holes(grey > OUTLINE))
     scene[y : y + side, x : x + side][inside] = grey[inside]
     truth[y : y + side, x : x + side][inside] = label
 
 
-def _deck(cards: np.ndarray, generator: np.random.Generator):
+def _deck(cards: np.ndarray, generator: np.random.Generator) -> Iterator[Any]:
     """Draw for ever: every card once in random order, then all again in another."""
     while True:
         yield from generator.permutation(cards)

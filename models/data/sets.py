@@ -108,8 +108,8 @@ def load(config: DataConfig) -> Dataset:
     Raises
     ------
     FourOpticsError
-        If a file is missing, damaged or of another kind, if there are fewer images than asked for, or if the images do
-        not fit the memory; nothing of them has been read then.
+        If a file is missing, damaged or of another kind, if there are fewer images than asked for, or if they do not
+        fit the memory; no image file has been read then.
 
     Examples
     --------

@@ -1,0 +1,230 @@
+"""Segmentation of synthetic scenes: U-Net, students, and controls, scored by their mean intersection over union.
+
+python -m models.segmentation [models/recipes/scenes.toml] [--seed N ...] [--row NAME ...] [--validate]
+
+Lines go to docs/results: NAME.csv has the mean over the classes, NAME-classes.csv each class. Lines that are there
+are not made again. With ``--validate`` the validation scenes are scored, in NAME-validation.csv: that is how every choice
+in the recipe was made.
+"""
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+from pydantic import Field
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from fouroptics.config import FileConfig
+from fouroptics.errors import ConfigError, FourOpticsError
+from fouroptics.masks.export import write_whole
+from models.batch import Objective, views
+from models.data import IGNORE, DataConfig, Dataset, Split, load
+from models.distill import distilled, labels_only
+from models.optimiser import FitConfig
+from models.progress import progress_bar
+from models.runs import commit
+from models.scores import logits
+from models.segmenter import DigitalSegmenter, DigitalSegmenterConfig, Segmenter, SegmenterConfig
+from models.study import RESULTS, Keys, RowConfig, add_line, lines
+from models.train import build, fit
+from models.unet import UNet, UNetConfig
+
+RECIPE = Path(__file__).parent / "recipes" / "scenes.toml"
+CLASSES = ("study", "row", "seed", "class", "iou")  #: columns of the table of classes
+
+
+def confusion(scores: Tensor, labels: Tensor) -> Tensor:
+    """Count pixels by their class and by the class that is scored highest.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Shape (N, classes, y, x).
+    labels : Tensor
+        Shape (N, y, x), int64; a pixel of the label `IGNORE` is not counted.
+
+    Returns
+    -------
+    Tensor
+        Shape (classes, classes), int64: rows are true, columns are named.
+    """
+    classes, scored = scores.shape[1], labels != IGNORE
+    pairs = classes * labels[scored] + scores.argmax(1)[scored]
+    return pairs.bincount(minlength=classes**2).view(classes, classes)
+
+
+def class_iou(counts: Tensor) -> Tensor:
+    """Intersection over union of each class of a `confusion`: (classes,), nan of a class that is nowhere."""
+    right = counts.diagonal().double()
+    return right / (counts.sum(0) + counts.sum(1) - right)
+
+
+def miou(model: nn.Module, split: Split) -> float:
+    """Mean over the classes of the intersection over union, each over all pixels of `split` at once; 0 to 1."""
+    return class_iou(confusion(logits(model, split.images, batch=100), split.labels)).nanmean().item()
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """``1 / sqrt(share of the pixels)`` of each class, divided by the mean: what a pixel counts in training."""
+    shares = labels[labels != IGNORE].bincount(minlength=classes).double() / labels.numel()
+    weights = shares.clamp(min=1e-6).rsqrt()
+    return (weights / weights.mean()).float()
+
+
+class SceneRow(RowConfig):
+    """A row of the study; `teacher` has keys that replace those of ``[teacher]``, for a U-Net of another size."""
+
+    teacher: Keys
+
+
+class SceneStudyConfig(FileConfig):
+    """The recipe of the study.
+
+    Parameters
+    ----------
+    family : {"Ours"}
+        Whose method it is.
+    seeds : int
+        Each row is trained with the seeds 0 to seeds - 1, of first weights and order; the scenes are the same.
+    data : DataConfig
+        The scenes.
+    teacher, student, digital : UNetConfig, SegmenterConfig, DigitalSegmenterConfig
+        The networks.
+    training : FitConfig
+        How all of them are trained.
+    row : list of SceneRow
+        The first is the teacher.
+    """
+
+    family: Literal["Ours"] = "Ours"
+    seeds: Annotated[int, Field(ge=1)] = 5
+    data: DataConfig = DataConfig(name="scenes")
+    teacher: UNetConfig = UNetConfig()
+    student: SegmenterConfig = SegmenterConfig()
+    digital: DigitalSegmenterConfig = DigitalSegmenterConfig()
+    training: FitConfig = FitConfig()
+    row: Annotated[list[SceneRow], Field(min_length=1)]
+
+    def fault(self) -> str | None:
+        """Say what does not fit together, if anything."""
+        names = [row.name for row in self.row]
+        if self.row[0].network != "teacher" or len(set(names)) < len(names):
+            return f"row.name = {names}: give each row a name of its own, and the teacher first"
+        if any(row.data or row.transfer == "ntk" for row in self.row):
+            return "row: data and transfer = 'ntk' have no place here; leave them out"
+        return None
+
+
+def network(study: SceneStudyConfig, row: SceneRow) -> UNet | Segmenter | DigitalSegmenter:
+    """Make the network of a row, with random weights."""
+    if row.network == "teacher":
+        return UNet(UNetConfig.model_validate(study.teacher.model_dump() | row.teacher))
+    if row.network == "digital":
+        return DigitalSegmenter(DigitalSegmenterConfig.model_validate(study.digital.model_dump() | row.digital))
+    return Segmenter(SegmenterConfig.model_validate(study.student.model_dump() | row.student))
+
+
+def trained(
+    study: SceneStudyConfig, row: SceneRow, dataset: Dataset, seed: int, folder: Path, progress: Progress | None = None
+) -> UNet | Segmenter | DigitalSegmenter:
+    """Train the network of a row, or read its weights from `folder`, where they are kept."""
+    path = folder / f"{row.name.replace(' ', '-')}-{seed}.pt"
+    model = build(lambda: network(study, row), seed)
+    if path.exists():
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()
+    training = FitConfig.model_validate(study.training.model_dump() | row.training)
+    teacher = trained(study, study.row[0], dataset, seed, folder, progress) if row.transfer == "kd" else None
+    goal = objective(dataset, training, teacher)
+    how: dict[str, Any] = {"metric": miou, "seed": seed, "progress": progress, "label": f"{row.name}, {seed}"}
+    fit(model, dataset, training, objective=goal, **how)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    write_whole(path, file.getvalue())
+    return model
+
+
+def objective(dataset: Dataset, training: FitConfig, teacher: nn.Module | None) -> Objective:
+    """Return the loss: both the labels and what the teacher says count by the weights of the classes."""
+    weights = class_weights(dataset.train.labels, len(dataset.classes))
+    if teacher is None:
+        return labels_only(weights)
+    seen = views(dataset.train.images, training.flips)
+    scores = torch.stack([logits(teacher, images, batch=100).half() for images in seen])
+    return distilled(scores, training.temperature, training.alpha, weights)
+
+
+def run(study: SceneStudyConfig, row: SceneRow, dataset: Dataset, seed: int, folder: Path, validate: bool) -> Tensor:
+    """Train the network of one row with one seed: its `confusion` on the test scenes, or on those for validation."""
+    with progress_bar() as progress:
+        model = trained(study, row, dataset, seed, folder, progress)
+    split = dataset.validation if validate else dataset.test
+    return confusion(logits(model, split.images, batch=100), split.labels)
+
+
+def cost(study: SceneStudyConfig, row: SceneRow) -> int:
+    """Electronic multiply-accumulates an image of the network of a row."""
+    model = network(study, row)
+    return model.electronic_macs() if isinstance(model, Segmenter) else model.macs()
+
+
+def add_classes(path: Path, shared: dict[str, Any], names: tuple[str, ...], iou: Tensor) -> None:
+    """Add a line for each class to the table of classes, made with its header if need be."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    if not path.exists():
+        rows.writerow(CLASSES)
+    rows.writerows([*shared.values(), name, round(value, 4)] for name, value in zip(names, iou.tolist(), strict=True))
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text.getvalue())
+
+
+def main(
+    path: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="A TOML file such as models/recipes/scenes.toml.")
+    ] = RECIPE,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="Only this seed; may be repeated.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
+    validate: Annotated[bool, typer.Option("--validate", help="Score the validation scenes; no test.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", help="The CSV; docs/results/NAME.csv if left out.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where trained networks are kept.")] = Path("runs/scenes"),
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the training.")] = 1,
+) -> None:
+    """Train what is missing of the study, and add its lines to the tables."""
+    torch.set_num_threads(threads)
+    try:
+        study = SceneStudyConfig.from_toml(path)
+        unknown = set(row or []) - {one.name for one in study.row}
+        if unknown:
+            raise ConfigError(f"--row {sorted(unknown)[0]!r}: {path} has no such row")
+        output = output or RESULTS / f"{path.stem}{'-validation' if validate else ''}.csv"
+        done = {(line["row"], int(line["seed"])) for line in lines(output)}
+        dataset = load(study.data)
+        for number in seed if seed is not None else range(study.seeds):
+            for one in study.row:
+                if (one.name, number) in done or (row is not None and one.name not in row):
+                    continue
+                start = time.perf_counter()
+                iou = class_iou(run(study, one, dataset, number, folder, validate))
+                mean, named = iou.nanmean().item(), {"study": path.stem, "row": one.name, "seed": number}
+                add_classes(output.with_stem(f"{output.stem}-classes"), named, dataset.classes, iou)
+                seconds = round(time.perf_counter() - start, 1)
+                line = {
+                    "metric": "mIoU",
+                    "value": round(mean, 6),
+                    "macs": cost(study, one),
+                    "train": len(dataset.train),
+                }
+                add_line(output, named | {"family": study.family} | line | {"seconds": seconds, "commit": commit()})
+                print(f"{one.name}, seed {number}: mIoU {mean:.1%}", flush=True)
+    except FourOpticsError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    typer.run(main)
