@@ -96,17 +96,19 @@ def bench(pixels: int, taps: int, kernels: int, readout: str = "intensity") -> t
 
 
 def comparisons(rows: Sequence[str], sizes: Sequence[int]) -> Iterator[tuple[str, list[Term]]]:
-    """What the study asks, as sums of AUCs: name, terms."""
+    """What the study asks, as sums of AUCs: name, terms; the first row is the teacher."""
     teacher, *others = rows
+    low, high = min(sizes), max(sizes)
     for row in others:
         yield from ((f"{row} - {teacher}, {n} px", [(1, row, n), (-1, teacher, n)]) for n in sizes)
-    for row in others:
-        if row != "intensity":
-            yield from ((f"intensity - {row}, {n} px", [(1, "intensity", n), (-1, row, n)]) for n in sizes)
-    low, high = min(sizes), max(sizes)
     for row in rows:
         yield f"{row}, {high} px - {low} px", [(1, row, high), (-1, row, low)]
     for row in others:
         gap = [(1, row, high), (-1, teacher, high), (-1, row, low), (1, teacher, low)]
         yield f"({row} - {teacher}), {high} px - {low} px", gap
         yield f"{row}, {high} px - {teacher}, {low} px", [(1, row, high), (-1, teacher, low)]
+    for row in others:
+        if row != OURS:
+            yield from ((f"{OURS} - {row}, {n} px", [(1, OURS, n), (-1, row, n)]) for n in sizes)
+
+

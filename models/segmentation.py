@@ -3,8 +3,8 @@
 python -m models.segmentation [models/recipes/scenes.toml] [--seed N ...] [--row NAME ...] [--validate]
 
 Lines go to docs/results: NAME.csv has the mean over the classes, NAME-classes.csv each class. Lines that are there
-are not made again. With ``--validate`` the validation scenes are scored, in NAME-validation.csv: that is how every choice
-in the recipe was made.
+are not made again. With ``--validate`` the validation scenes are scored, in NAME-validation.csv: every choice in the
+recipe was made by that.
 """
 
 import csv

@@ -56,8 +56,10 @@ class SegmenterConfig(StudentConfig):
                 f"groups = {list(self.groups)}: they are real kernels in place of those of the front; "
                 f"set front = 'free' and outputs = {sum(self.groups)}"
             )
-        if self.size % self.features[1]:
-            return f"size = {self.size}: cannot be cut into the head's {self.features[1]} cells; change read or pool"
+        if self.bands is not None:
+            return f"bands = {list(self.bands)}: the head gives scores for the whole picture; leave them out"
+        if self.size % (self.read * self.pool):
+            return f"size = {self.size} is no multiple of read x pool = {self.read * self.pool}; change one of them"
         if self.kernel is not None and (self.groups or self.front == "delta"):
             return f"kernel = {self.kernel}: groups and the plain lens have kernels of their own size; leave it out"
         if self.front == "delta" and self.outputs > self.read**2:

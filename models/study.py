@@ -3,8 +3,8 @@
 python -m models.study models/recipes/NAME.toml [--seed N ...] [--row NAME ...] [--validate] [-o docs/results/NAME.csv]
 
 One line a row and seed is added to the CSV as soon as it is there; lines that are there already are not made again, so
-a study that was stopped goes on where it was. With ``--validate`` nothing sees the test images: 5,000 training images are
-set aside, and scored. That is how every choice in a recipe is made.
+a study that was stopped goes on where it was. With ``--validate`` nothing sees the test images: 5,000 training images
+are set aside, and scored. That is how every choice in a recipe is made.
 """
 
 import csv
@@ -36,8 +36,7 @@ from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
 from models.train import build, fit
 
-COLUMNS = ("study", "family", "row", "seed", "metric", "value", "macs", "train", "seconds", "commit")
-Keys = Annotated[dict[str, Any], Field(default_factory=dict)]
+COLUMNS: tuple[str, ...] = ("study", "family", "row", "seed", "metric", "value", "macs", "train", "seconds", "commit")
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 VALIDATION = 5000  #: training images that ``--validate`` sets aside
 
@@ -68,10 +67,10 @@ class RowConfig(FileConfig):
     transfer: Literal["none", "kd", "ntk"] = "none"
     beta: Annotated[float, Field(gt=0)] = 1.0
     against: str | None = None
-    data: Keys
-    student: Keys
-    digital: Keys
-    training: Keys
+    data: dict[str, Any] = Field(default_factory=dict)
+    student: dict[str, Any] = Field(default_factory=dict)
+    digital: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
 
 
 class StudyConfig(FileConfig):
@@ -96,7 +95,7 @@ class StudyConfig(FileConfig):
     teacher: TeacherConfig = TeacherConfig()
     teacher_training: FitConfig = FitConfig()
     student: StudentConfig = StudentConfig()
-    digital: DigitalConfig | None = None
+    digital: DigitalConfig = DigitalConfig()
     training: FitConfig = FitConfig()
     row: Annotated[list[RowConfig], Field(min_length=1)]
 
@@ -121,7 +120,7 @@ def merged(study: StudyConfig, row: RowConfig, *, seed: int, validate: bool) -> 
     }
     tables = study.model_dump()
     for table, keys in changes.items():
-        tables[table] = (tables[table] or {}) | keys if keys else tables[table]
+        tables[table] = tables[table] | keys
     return StudyConfig.model_validate(tables)
 
 

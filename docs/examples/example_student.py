@@ -50,24 +50,24 @@ for name, student in students.items():
     print(f"{name}: one pass differs by {difference[name]:.1e}; accuracy {accuracy[name]:.1%}; {macs}")
 
 # %%
-# Kernels with their sign; the modulus of their spectra over the whole band of the display, zero frequency in the middle;
-# and the masks of the pooled student, which hold the 15 lowest of 33 frequencies in each direction. Each picture has
-# its own scale.
+# Kernels with their sign; the modulus of their spectra over the whole band of the display, zero frequency in the
+# middle; and the masks of the pooled student, which hold the 15 lowest of 33 frequencies in each direction. Each
+# picture has its own scale.
 spectra = torch.fft.fftshift(torch.fft.fft2(kernels, s=(33, 33)), (-2, -1)).abs()
 rows = {
     "stack: merged kernels, 7 x 7 pixels": kernels,
     "stack: modulus of their spectra, 33 x 33 frequencies": spectra,
     "pooled: modulus of the masks, 15 x 15 frequencies": torch.fft.fftshift(masks, (-2, -1)).abs(),
 }
-figure, axes = plt.subplots(3, 8, figsize=(9, 3.9), layout="constrained")
-for line, (name, part) in zip(axes, rows.items(), strict=True):
-    signed = part is kernels
+figure = plt.figure(figsize=(9, 4.2), layout="constrained")
+for row, (name, part) in zip(figure.subfigures(3, 1), rows.items(), strict=True):
+    signed, line = part is kernels, row.subplots(1, 8)
+    row.suptitle(name, x=0.01, ha="left", fontsize=10)
     for place, picture in zip(line, part[:8], strict=True):
         scaled = (picture / picture.abs().max()).numpy()
         shown = place.imshow(scaled, cmap="RdBu" if signed else "viridis", vmin=-1 if signed else 0, vmax=1)
         place.set(xticks=[], yticks=[])
-    line[0].set_title(name, loc="left", fontsize=10)
-    figure.colorbar(shown, ax=line.tolist(), shrink=0.8, label="weight / max" if signed else "|H| / max")
+    row.colorbar(shown, ax=line.tolist(), shrink=0.8, label="weight / max" if signed else "|H| / max")
 plt.show()
 
 # %%
