@@ -19,11 +19,12 @@ from benchmarks import (
     planes,
     propagation,
     results,
+    spectral,
 )
 from benchmarks.goals import GOALS, judge
 from benchmarks.harness import Row, Run
 
-MODULES = (propagation, batch, planes, fourf, passes, gradient, gerchberg_saxton, memory, busy, lens, compiled)
+MODULES = (propagation, batch, planes, fourf, passes, gradient, gerchberg_saxton, memory, busy, lens, compiled, spectral)
 QUESTIONS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

@@ -35,7 +35,8 @@ from models.evaluate import (
     undiffracted_phase_changes,
     wave_difference,
 )
-from models.optical import Instrument, for_bench
+from models.optical import Instrument
+from models.pairing import for_bench
 from models.runs import commit, save_run
 from models.student import Student
 from models.train import RecipeConfig, Trained, build, fit, logits, progress_bar, train

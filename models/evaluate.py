@@ -1,6 +1,7 @@
 """The accuracy ladder: the same test images on every rung from the teacher to the camera, with intervals.
 
-python -m models.evaluate runs/demo bench.toml
+python -m models.evaluate runs/demo bench.toml    the ladder of a run
+python -m models.evaluate                         the tables of all studies (models.study)
 """
 
 import copy
@@ -25,6 +26,7 @@ from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import KernelTable, MaskSet
+from models import tables
 from models.data import Split, fashion_subset
 from models.optical import Instrument, calibrate, ideal_amplitude, predict, response
 from models.pairing import check_pairing, with_panel
@@ -213,41 +215,57 @@ def show_rows(table: list[dict[str, str | int | float]], title: str, reference: 
 
 def main(
     run: Annotated[
-        Path, typer.Argument(help="A run folder: model.pt, masks.h5, and instrument.json, which is made if missing.")
-    ],
-    bench_file: Annotated[Path, typer.Argument(metavar="BENCH", help="The bench file.")],
+        Path | None,
+        typer.Argument(
+            help="A run folder (model.pt, masks.h5, and instrument.json, which is made if missing), or the recipe of a "
+            "study; left out: all studies."
+        ),
+    ] = None,
+    bench_file: Annotated[Path | None, typer.Argument(metavar="BENCH", help="The bench file of a run.")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="The table; RUN/evaluation.csv if left out.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first; needed if not shift-invariant.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the camera noise.")] = 0,
+    write: Annotated[bool, typer.Option("--write", help="Write the tables of studies for the pages, too.")] = False,
 ) -> None:
-    """Evaluate a run's student on a bench, from its mask file and its stored calibration, on the test images."""
+    """Print the tables of studies, or evaluate a run's student on a bench.
+
+    A run is evaluated from its mask file and its stored calibration, on the test images.
+    """
     try:
-        dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
-        if not (run / "masks.h5").exists():
-            command = f"fouroptics masks make {run / 'kernels.npz'} {bench_file} -o {run / 'masks.h5'}"
-            if bench.config.readout.kind == "split":
-                command = f"python -m models.incoherent {run} {bench_file}"
-            raise FourOpticsError(f"{run}: holds no masks.h5; compile the kernels first: {command}")
-        masks = bundle.load(run / "masks.h5")
-        check_pairing(bench, masks, student)
-        instrument = calibration(run / "instrument.json", bench, masks, student, dataset.train, seed)
-        test = dataset.test if images is None else dataset.test.first(images)
-        digital = Rung(
-            "student distilled", readout_name(student.config.readout), logits(student, test.images).argmax(1)
-        )
-        if bench.is_shift_invariant:
-            rungs = optical_rungs(student, masks, instrument, dataset.train, test, seed)
-        elif images is None:
-            raise FourOpticsError(
-                "a bench that is not shift-invariant takes seconds to minutes an image: say how many with --images, "
-                "such as --images 4"
-            )
+        if run is None or run.suffix == ".toml":
+            tables.show(None if run is None else [run], write=write)
+        elif bench_file is None:
+            raise FourOpticsError(f"BENCH: missing; a run is evaluated on a bench: models.evaluate {run} bench.toml")
         else:
-            noise = torch.Generator().manual_seed(seed)
-            seen = predict(student, response(bench, masks), instrument, test.images, noise, batch=4)
-            rungs = [Rung(f"{bench.config.model} model, camera noise", digital.readout, seen.argmax(1))]
+            evaluate(run, bench_file, output, images, seed)
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+def evaluate(run: Path, bench_file: Path, output: Path | None, images: int | None, seed: int) -> None:
+    """Evaluate the student of a run on a bench, print the rungs, and write them."""
+    dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
+    if not (run / "masks.h5").exists():
+        command = f"fouroptics masks make {run / 'kernels.npz'} {bench_file} -o {run / 'masks.h5'}"
+        if bench.config.readout.kind == "split":
+            command = f"python -m models.incoherent {run} {bench_file}"
+        raise FourOpticsError(f"{run}: holds no masks.h5; compile the kernels first: {command}")
+    masks = bundle.load(run / "masks.h5")
+    check_pairing(bench, masks, student)
+    instrument = calibration(run / "instrument.json", bench, masks, student, dataset.train, seed)
+    test = dataset.test if images is None else dataset.test.first(images)
+    digital = Rung("student distilled", readout_name(student.config.readout), logits(student, test.images).argmax(1))
+    if bench.is_shift_invariant:
+        rungs = optical_rungs(student, masks, instrument, dataset.train, test, seed)
+    elif images is None:
+        raise FourOpticsError(
+            "a bench that is not shift-invariant takes seconds to minutes an image: say how many with --images, "
+            "such as --images 4"
+        )
+    else:
+        noise = torch.Generator().manual_seed(seed)
+        seen = predict(student, response(bench, masks), instrument, test.images, noise, batch=4)
+        rungs = [Rung(f"{bench.config.model} model, camera noise", digital.readout, seen.argmax(1))]
     table = rows([digital, *rungs], test.labels, digital.name)
     save_rows(output or run / "evaluation.csv", table)
     Console().print(show_rows(table, f"{len(test):,} test images", digital.name))

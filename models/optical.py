@@ -28,9 +28,7 @@ from fouroptics.masks.compiler import placed, responses, transfer, warn_if_forei
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from models.incoherent import ideal_halves, power_kernels
-from models.pairing import check_pairing as check_pairing
 from models.pairing import check_readout, merged_kernels, output_rows
-from models.pairing import for_bench as for_bench
 from models.student import Readout, Student
 
 Tiles = tuple[tuple[int, int], ...]

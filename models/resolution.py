@@ -113,7 +113,9 @@ def validation_auc(model: nn.Module, split: Split) -> float:
     return float(auc(margins(model, split.images), split.labels))
 
 
-def run(study: ResolutionConfig, size: SizeConfig, row: RowConfig, split: int, folder: Path) -> tuple[nn.Module, History]:
+def run(
+    study: ResolutionConfig, size: SizeConfig, row: RowConfig, split: int, folder: Path
+) -> tuple[nn.Module, History]:
     """Train one row at one size on one split; teachers are kept in `folder` for the rows that learn from them."""
     dataset, path = elpv(size.pixels, split), folder / f"{size.pixels}-{split}.pt"
     model = build(lambda: network(study, size, row), split)

@@ -110,5 +110,3 @@ def comparisons(rows: Sequence[str], sizes: Sequence[int]) -> Iterator[tuple[str
     for row in others:
         if row != OURS:
             yield from ((f"{OURS} - {row}, {n} px", [(1, OURS, n), (-1, row, n)]) for n in sizes)
-
-

@@ -19,6 +19,7 @@ from fouroptics.bench import readout
 from fouroptics.bench.display import coded
 from fouroptics.bench.settings import InputConfig
 from fouroptics.config import FileConfig, Number
+from fouroptics.errors import FourOpticsError
 from fouroptics.light.sources import Coding
 from models.front import averaged_correlation, averages, convolve, merge
 from models.macs import count_macs
@@ -49,6 +50,9 @@ class StudentConfig(FileConfig):
         (`StudentConfig.periods`), odd, the same or fewer from layer to layer.
     kernel : int, optional
         Width in pixels of the kernels of the other fronts; left out, that of the merged stack.
+    rectified : bool
+        With `bands`: each pooling drops what is below 0, as that of the authors' released code does. No optics does
+        this, and such a stack does not merge; it is here to be compared with.
     complex_kernels : bool
         Kernels have a phase; else they are real.
     readout : {"intensity", "reference_pair", "four_step", "split"}
@@ -80,6 +84,7 @@ class StudentConfig(FileConfig):
     widths: tuple[Count, ...] | None = None
     bands: tuple[Count, ...] | None = None
     kernel: Count | None = None
+    rectified: bool = False
     complex_kernels: bool = False
     readout: Readout = "intensity"
     coding: Coding = "amplitude"
@@ -100,6 +105,8 @@ class StudentConfig(FileConfig):
         if self.readout == "split" and (self.complex_kernels or self.coding == "phase"):
             key = "coding = 'phase'" if self.coding == "phase" else "complex_kernels = true"
             return f"{key}: readout 'split' is of incoherent light, which has no phase; take another readout"
+        if self.rectified and (self.bands is None or self.complex_kernels or self.coding == "phase"):
+            return "rectified = true: it is of pooling (bands) of real light; leave it out"
         if self.bands is None:
             return None
         layers = len(self.layers) - 1
@@ -218,7 +225,16 @@ class Student(nn.Module):
         Tensor
             Kernels (outputs, channels, k, k); with spectral pooling, complex masks (outputs, channels, band, band) in
             FFT order instead, at the frequencies of the image with its border (`StudentConfig.periods`).
+
+        Raises
+        ------
+        FourOpticsError
+            If the layers are not linear (`StudentConfig.rectified`).
         """
+        if self.config.rectified:
+            raise FourOpticsError(
+                "rectified = true: what drops values below 0 between its layers is not one pass of light"
+            )
         double = [weights.detach().to(torch.promote_types(weights.dtype, torch.float64)) for weights in self.weights()]
         c = self.config
         if c.bands is not None and c.periods is not None:
@@ -261,6 +277,7 @@ class Student(nn.Module):
             field = F.pad(field, (0, c.periods[0] - c.size) * 2)
             for weights, band in zip(layers, c.bands, strict=True):
                 field = spectral_layer(field, weights, band)
+                field = field.relu() if c.rectified else field
         return self.sampled(field[..., : c.picture, : c.picture])
 
     def amplitude(self, images: Tensor) -> Tensor:
@@ -268,6 +285,8 @@ class Student(nn.Module):
 
         Linear in the light that `encode` makes of them; complex if it or the kernels are.
         """
+        if self.config.rectified:
+            return self.run_stack(images)
         c, light = self.config, _channels(self.encode(images))
         if c.bands is not None and c.periods is not None:
             half, band, first = not (light.is_complex() or c.complex_kernels), c.bands[-1], c.periods[0]

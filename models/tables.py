@@ -7,12 +7,15 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from fouroptics.errors import FourOpticsError
 from fouroptics.masks.export import write_whole
 from models.study import RESULTS, StudyConfig, lines
 
+RECIPES = Path(__file__).with_name("recipes")
 HEADER = ("", "accuracy, %", "electronic MACs", "images", "seeds", "compared with", "difference, points")
 
 
@@ -60,6 +63,26 @@ def summary(study: StudyConfig, found: list[dict[str, str]]) -> list[tuple[str, 
     return table
 
 
+def show(recipes: list[Path] | None = None, *, write: bool = False) -> None:
+    """Print the tables of these recipes, or of all that have results; with `write`, keep them for the pages, too.
+
+    Raises
+    ------
+    FourOpticsError
+        If a recipe that is asked for has no results.
+    """
+    for recipe in recipes or [one for one in sorted(RECIPES.glob("*.toml")) if _lines(one)]:
+        if not _lines(recipe):
+            raise FourOpticsError(f"{recipe}: no results; make them with: python -m models.study {recipe}")
+        Console().print(drawn(recipe))
+        if write:
+            print(f"wrote {write_table(recipe)}")
+
+
+def _lines(recipe: Path) -> list[dict[str, str]]:
+    return lines(RESULTS / f"{recipe.stem}.csv")
+
+
 def drawn(recipe: Path) -> Table:
     """Draw the table of a recipe for the terminal."""
     study = StudyConfig.from_toml(recipe)
@@ -67,17 +90,17 @@ def drawn(recipe: Path) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in HEADER:
         table.add_column(name, justify="left" if name in ("", "compared with") else "right")
-    for row in summary(study, lines(RESULTS / f"{recipe.stem}.csv")):
+    for row in summary(study, _lines(recipe)):
         table.add_row(*row)
     return table
 
 
-def write(recipe: Path) -> Path:
+def write_table(recipe: Path) -> Path:
     """Write the table of a recipe beside its lines, ``NAME-table.csv``, for the pages."""
     file = io.StringIO(newline="")
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(HEADER)
-    rows.writerows(summary(StudyConfig.from_toml(recipe), lines(RESULTS / f"{recipe.stem}.csv")))
+    rows.writerows(summary(StudyConfig.from_toml(recipe), _lines(recipe)))
     path = RESULTS / f"{recipe.stem}-table.csv"
     write_whole(path, file.getvalue().encode())
     return path
