@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fouroptics.errors import FourOpticsError
 from models.digital import DigitalConfig, DigitalNet, digital_macs, with_hidden
 from models.macs import count_macs
+from models.pictures import with_channels
 from models.student import Student, StudentConfig
 
 WIDTHS = ((6, 12), (3, 6), (2, 4), (1, 2))  # of seven pairs (6, 12) was the best on validation, by a hair
@@ -30,6 +31,7 @@ class HeadOnly(nn.Module):
 
     def __init__(self, config: StudentConfig, budget: int) -> None:
         super().__init__()
+        self.config = config
         side = config.features[1]
         features = config.channels * side**2
         hidden = budget // (features + config.classes)
@@ -39,7 +41,7 @@ class HeadOnly(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, size, size) or (B, channels, size, size)."""
-        pooled = self.pool(images.unsqueeze(1) if images.ndim == 3 else images)
+        pooled = self.pool(with_channels(images, self.config.channels, self.config.size))
         return self.head(self.normalise(pooled.flatten(1)))
 
     def macs(self) -> int:
@@ -106,7 +108,8 @@ def plain_lens(config: StudentConfig) -> StudentConfig:
         If no average over whole pixels gives as few features as the student's.
     """
     features = math.prod(config.features)
-    changes = {"front": "delta", "outputs": config.channels, "widths": None, "bands": None, "complex_kernels": False}
+    changes = {"front": "delta", "outputs": config.channels, "widths": None, "complex_kernels": False}
+    changes |= {"bands": None, "rectified": False}
     pools = [pool for pool in range(1, config.size + 1) if config.size % pool == 0]
     fits = [pool for pool in pools if config.channels * (config.size // pool) ** 2 <= features]
     if not fits:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fouroptics.config import FileConfig
 from models.macs import count_macs
+from models.pictures import with_channels
 from models.student import Count, head
 
 Kind = Literal["linear", "mlp", "convolution", "separable"]
@@ -96,7 +97,7 @@ class DigitalNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, size, size) or (B, channels, size, size)."""
-        return self.head(self.layers(images.unsqueeze(1) if images.ndim == 3 else images))
+        return self.head(self.layers(with_channels(images, self.config.channels, self.config.size)))
 
     def macs(self) -> int:
         """Multiply-accumulates an image, as `models.macs.count_macs` counts them."""

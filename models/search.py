@@ -3,7 +3,7 @@
 python -m models.search [-o docs/results/curve-validation.csv] [--recipe models/recipes/curve.toml]
 
 Both families go the same way, on images set aside from the training images: every candidate learns from 20,000 images
-for 4 epochs, the best four of each from all of them for 8, and the best of these becomes a row of the recipe, which
+for 3 epochs, the best four of each from all of them for 6, and the best of these becomes a row of the recipe, which
 `models.study` then trains with several seeds. Lines that are in the CSV already are not made again.
 """
 
@@ -21,8 +21,8 @@ from models.digital import digital_candidates
 from models.student import Student, StudentConfig
 from models.study import RESULTS, RowConfig, StudyConfig, add_line, lines, run
 
-BUDGETS = (1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 100_000, 300_000)
-ROUNDS = (({"train": 20_000}, {"epochs": 4}), ({}, {"epochs": 8}))
+BUDGETS = (1_000, 3_000, 8_000, 30_000, 100_000, 300_000)
+ROUNDS = (({"train": 20_000}, {"epochs": 3}), ({}, {"epochs": 6}))
 KEPT = 4  #: candidates of the first round that see the second
 BASE = """\
 # Accuracy against electronic multiply-accumulates. The rows were chosen by `python -m models.search` on images set

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 import typer
 from pydantic import Field
@@ -36,7 +37,8 @@ from models.train import build, fit
 from models.unet import UNet, UNetConfig
 
 RECIPE = Path(__file__).parent / "recipes" / "scenes.toml"
-CLASSES = ("study", "row", "seed", "class", "iou")  #: columns of the table of classes
+CLASSES: tuple[str, ...] = ("study", "row", "seed", "class", "iou")  #: columns of the table of classes
+SHOWN = 8  #: test scenes that ``--pictures`` keeps
 
 
 def confusion(scores: Tensor, labels: Tensor) -> Tensor:
@@ -194,25 +196,47 @@ def cost(study: SceneStudyConfig, row: SceneRow) -> int:
     return model.electronic_macs() if isinstance(model, Segmenter) else model.macs()
 
 
-def add_classes(path: Path, shared: dict[str, Any], names: tuple[str, ...], iou: Tensor) -> None:
+def measure(
+    study: SceneStudyConfig, row: SceneRow, dataset: Dataset, seed: int, folder: Path, *, validate: bool
+) -> tuple[dict[str, Any], Tensor]:
+    """Train the network of one row with one seed, and score it: its line of the table, and each class."""
+    with progress_bar() as progress:
+        model, seconds = trained(study, row, dataset, seed, folder, progress)
+    part = dataset.validation if validate else dataset.test
+    iou = class_iou(confusion(logits(model, part.images, batch=100), part.labels))
+    line = {"family": study.family, "row": row.name, "seed": seed, "metric": "mIoU"}
+    line |= {"value": round(iou.nanmean().item(), 6), "macs": cost(study, row), "train": len(dataset.train)}
+    return line | {"seconds": round(seconds, 1), "commit": commit()}, iou
+
+
+def add_classes(path: Path, line: dict[str, Any], names: tuple[str, ...], iou: Tensor) -> None:
     """Add a line for each class to the table of classes, made with its header if need be."""
     text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
+    rows = csv.DictWriter(text, CLASSES, extrasaction="ignore", lineterminator="\n")
     if not path.exists():
-        rows.writerow(CLASSES)
-    rows.writerows([*shared.values(), name, round(value, 4)] for name, value in zip(names, iou.tolist(), strict=True))
+        rows.writeheader()
+    rows.writerows(
+        line | {"class": name, "iou": round(value, 4)} for name, value in zip(names, iou.tolist(), strict=True)
+    )
     with path.open("a", encoding="utf-8", newline="") as file:
         file.write(text.getvalue())
 
 
+def add_picture(path: Path, name: str, named: Tensor) -> None:
+    """Add the classes (N, y, x) that a network gave to scenes, to the npz file of such pictures."""
+    kept = dict(np.load(path)) if path.exists() else {}
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **kept | {name: named.byte().numpy()})
+    write_whole(path, file.getvalue())
+
+
 def main(
-    path: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="A TOML file such as models/recipes/scenes.toml.")
-    ] = RECIPE,
+    path: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file such as scenes.toml.")] = RECIPE,
     seed: Annotated[list[int] | None, typer.Option(min=0, help="Only this seed; may be repeated.")] = None,
     row: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
     validate: Annotated[bool, typer.Option("--validate", help="Score the validation scenes; no test.")] = False,
     output: Annotated[Path | None, typer.Option("-o", help="The CSV; docs/results/NAME.csv if left out.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Keep what is made of a few test scenes in this npz.")] = None,
     folder: Annotated[Path, typer.Option(help="Where trained networks are kept.")] = Path("runs/scenes"),
     threads: Annotated[int, typer.Option(min=1, help="Threads of the training.")] = 1,
 ) -> None:
@@ -230,22 +254,15 @@ def main(
             for one in study.row:
                 if (one.name, number) in done or (row is not None and one.name not in row):
                     continue
-                with progress_bar() as progress:
-                    model, seconds = trained(study, one, dataset, number, folder, progress)
-                part = dataset.validation if validate else dataset.test
-                iou = class_iou(confusion(logits(model, part.images, batch=100), part.labels))
-                mean, named = iou.nanmean().item(), {"study": path.stem, "row": one.name, "seed": number}
-                add_classes(output.with_stem(f"{output.stem}-classes"), named, dataset.classes, iou)
-                line = {
-                    "metric": "mIoU",
-                    "value": round(mean, 6),
-                    "macs": cost(study, one),
-                    "train": len(dataset.train),
-                }
-                add_line(
-                    output, named | {"family": study.family} | line | {"seconds": round(seconds, 1), "commit": commit()}
+                line, iou = measure(study, one, dataset, number, folder, validate=validate)
+                add_classes(
+                    output.with_stem(f"{output.stem}-classes"), {"study": path.stem} | line, dataset.classes, iou
                 )
-                print(f"{one.name}, seed {number}: mIoU {mean:.1%}", flush=True)
+                add_line(output, {"study": path.stem} | line)
+                if pictures is not None:
+                    model = trained(study, one, dataset, number, folder)[0]
+                    add_picture(pictures, one.name, logits(model, dataset.test.images[:SHOWN]).argmax(1))
+                print(f"{one.name}, seed {number}: mIoU {line['value']:.1%}", flush=True)
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
 

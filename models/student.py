@@ -23,10 +23,12 @@ from fouroptics.errors import FourOpticsError
 from fouroptics.light.sources import Coding
 from models.front import averaged_correlation, averages, convolve, merge
 from models.macs import count_macs
+from models.pictures import with_channels
 from models.spectral import masked, merge_spectra, spectral_layer
 
 Count = Annotated[int, Field(ge=1)]
 Readout = Literal["intensity", "reference_pair", "four_step", "split"]
+AT_ONCE = 2**19  #: samples of camera pictures at a time: 64 x 28 x 28 of 256 images take 2.5 times as long in one piece
 READOUTS: tuple[Readout, ...] = get_args(Readout)
 
 
@@ -107,6 +109,8 @@ class StudentConfig(FileConfig):
             return f"{key}: readout 'split' is of incoherent light, which has no phase; take another readout"
         if self.rectified and (self.bands is None or self.complex_kernels or self.coding == "phase"):
             return "rectified = true: it is of pooling (bands) of real light; leave it out"
+        if self.read > 2 * self.picture:
+            return f"read = {self.read}: of {self.picture} pixels that reads none; take a smaller one"
         if self.bands is None:
             return None
         layers = len(self.layers) - 1
@@ -242,12 +246,13 @@ class Student(nn.Module):
         return merge(double)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Light behind the display, of a beam of amplitude 1, of the shape of `images`; complex for the coding "phase".
+        """Light (B, channels, size, size) behind the display, of a beam of amplitude 1; complex for the coding "phase".
 
-        For the readout "split" it is the intensity, else the amplitude. A plain display of amplitudes passes any
+        Images are (B, size, size) or (B, channels, size, size). For the readout "split" it is the intensity, else the amplitude. A plain display of amplitudes passes any
         numbers, so that the optics can be shown to be linear; the others want grey values in [0, 1].
         """
         c = self.config
+        images = with_channels(images, c.channels, c.size)
         plain = c.coding == "amplitude" and c.gamma == 1 and c.contrast is None
         light = images if plain else coded(c.display, images)
         return light.square() if c.readout == "split" else light
@@ -265,7 +270,7 @@ class Student(nn.Module):
         Tensor
             Shape (B, outputs, y, x), as `amplitude`, of the precision of `images`.
         """
-        c, field = self.config, _channels(self.encode(images))
+        c, field = self.config, self.encode(images)
         layers = [
             w.to(torch.promote_types(images.dtype, w.dtype) if w.is_complex() else images) for w in self.weights()
         ]
@@ -280,20 +285,21 @@ class Student(nn.Module):
                 field = field.relu() if c.rectified else field
         return self.sampled(field[..., : c.picture, : c.picture])
 
-    def amplitude(self, images: Tensor) -> Tensor:
+    def amplitude(self, images: Tensor, kernels: Tensor | None = None) -> Tensor:
         """Compute the amplitude (B, outputs, y, x) at the pixels that are read of images (B[, channels], size, size).
 
-        Linear in the light that `encode` makes of them; complex if it or the kernels are.
+        Linear in the light that `encode` makes of them; complex if it or the kernels are. `kernels` are the merged ones,
+        if they are at hand.
         """
         if self.config.rectified:
             return self.run_stack(images)
-        c, light = self.config, _channels(self.encode(images))
+        c, light = self.config, self.encode(images)
         if c.bands is not None and c.periods is not None:
             half, band, first = not (light.is_complex() or c.complex_kernels), c.bands[-1], c.periods[0]
             mask = merge_spectra(self.weights(), c.periods, band, half=half)
             field = masked(light, mask, (first, first), (band, band), half=half)
             return self.sampled(field[..., : c.picture, : c.picture])
-        kernels, start = self.kernels(), c.read_pixels.start
+        kernels, start = self.kernels() if kernels is None else kernels, c.read_pixels.start
         light = _bordered(light, kernels.shape[-1])[..., start:, start:]
         return convolve(light, kernels, stride=c.read)
 
@@ -331,8 +337,11 @@ class Student(nn.Module):
         """
         c = self.config
         if c.readout == "intensity" or c.bands is not None or c.pool == 1:
-            return self.classify(self.detect(self.amplitude(images)))
-        light = _channels(self.encode(images))
+            kernels = None if c.bands is not None else self.kernels()
+            some = max(AT_ONCE // (c.outputs * c.picture**2), 1)
+            averaged = [self.average(self.detect(self.amplitude(part, kernels))) for part in images.split(some)]
+            return self.head(self.normalise(torch.cat(averaged)))
+        light = self.encode(images)
         averaged = averaged_correlation(light, self.kernels(), self.get_buffer("averages"))
         return self.head(self.normalise(self.detect(averaged)))
 
@@ -379,10 +388,6 @@ def _deltas(outputs: int, inputs: int, size: int, phase: bool) -> Tensor:
     kernels = torch.zeros(outputs, inputs, size, size)
     kernels[torch.arange(outputs), torch.arange(outputs) % inputs, size // 2, size // 2] = 1
     return torch.stack([kernels, 0 * kernels], -1) if phase else kernels
-
-
-def _channels(light: Tensor) -> Tensor:
-    return light.unsqueeze(1) if light.ndim == 3 else light
 
 
 def _bordered(light: Tensor, size: int) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fouroptics.config import FileConfig
 from models.macs import count_macs
+from models.pictures import with_channels
 
 Count = Annotated[int, Field(ge=1)]
 Kind = Literal["two_blocks", "three_conv", "alexnet", "blocks"]
@@ -72,7 +73,7 @@ class Teacher(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, size, size) or (B, channels, size, size)."""
-        return self.layers(images.unsqueeze(1) if images.ndim == 3 else images)
+        return self.layers(with_channels(images, self.config.channels, self.config.size))
 
     def macs(self) -> int:
         """Multiply-accumulates an image, as `models.macs.count_macs` counts them."""

@@ -1,20 +1,24 @@
 """Scores by hand; students of segmentation, linear in front of the camera; what a study writes."""
 
 import doctest
-import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import typer
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from fouroptics.errors import ConfigError, FourOpticsError
 from models import segmentation, segmenter, unet
+from models.batch import Batch
 from models.data import IGNORE, Dataset, Split
-from models.data.scenes import scenes
+from models.data.scenes import SCENE_CLASSES, scenes
 from models.macs import count_macs
+from models.scores import logits
 from models.segmentation import SceneStudyConfig, class_iou, class_weights, confusion, miou, network, objective
+from models.segmentation_table import summary
 from models.segmenter import DigitalSegmenter, DigitalSegmenterConfig, Segmenter, SegmenterConfig
 from models.train import FitConfig, build, fit
 from models.unet import UNet, UNetConfig, up_convolution
@@ -196,9 +200,6 @@ def test_distillation_counts_pixels_by_the_weights_of_their_classes():
     teacher = build(lambda: UNet(UNetConfig(width=1, size=32)), 0)
     recipe = FitConfig(alpha=1.0, temperature=1.0)
     weights = class_weights(data.train.labels, 6)
-    from models.batch import Batch
-    from models.scores import logits
-
     chosen = torch.arange(4)
     batch = Batch(data.train.images, data.train.labels, chosen)
     net = student(size=32, outputs=4).eval()
@@ -259,12 +260,10 @@ def test_a_study_writes_each_line_once(tmp_path: Path):
         "training = { epochs = 1, batch = 4 }\n"
         "row = [{ name = 'U-Net', network = 'teacher' }, { name = 'distilled', transfer = 'kd', against = 'U-Net' }]\n"
     )
-    assert tomllib.loads(recipe.read_text())
-    import typer
-
     app = typer.Typer()
     app.command()(segmentation.main)
-    command = [str(recipe), "-o", str(output), "--folder", str(tmp_path / "runs")]
+    pictures = tmp_path / "tiny.npz"
+    command = [str(recipe), "-o", str(output), "--folder", str(tmp_path / "runs"), "--pictures", str(pictures)]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
     text = output.read_text()
@@ -272,6 +271,8 @@ def test_a_study_writes_each_line_once(tmp_path: Path):
     assert [row[2] for row in rows] == ["row", "U-Net", "distilled"]
     classes = (tmp_path / "tiny-classes.csv").read_text().splitlines()
     assert len(classes) == 1 + 2 * 6
+    with np.load(pictures) as kept:
+        assert {name: kept[name].shape for name in kept} == {"U-Net": (2, 32, 32), "distilled": (2, 32, 32)}
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 0
     assert output.read_text() == text
@@ -283,3 +284,20 @@ def test_examples():
         result = doctest.testmod(module, extraglobs={"torch": torch})
         assert result.attempted
         assert not result.failed
+
+
+def test_the_table_pairs_seeds():
+    study = SceneStudyConfig.model_validate(
+        {"row": [{"name": "U-Net", "network": "teacher"}, {"name": "student", "against": "U-Net"}, {"name": "later"}]}
+    )
+    values = {"U-Net": (0.60, 0.70), "student": (0.50, 0.56)}
+    found = [
+        {"row": name, "seed": str(seed), "value": str(value), "macs": "1500000"}
+        for name, both in values.items()
+        for seed, value in enumerate(both)
+    ]
+    classes = [{"row": name, "class": kind, "iou": "0.5"} for name in values for kind in SCENE_CLASSES]
+    table = summary(study, found, classes)
+    assert [row[0] for row in table] == ["U-Net", "student"]
+    # differences -10 and -14: mean -12, standard deviation 2.83, t(0.975, 1) = 12.7
+    assert table[1] == ["student", "53.0 ± 4.2", *["50"] * 6, "1,500", "2", "U-Net", "-12.0 [-37.4, +13.4]"]

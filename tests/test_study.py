@@ -193,8 +193,8 @@ def test_search_keeps_the_best_and_makes_no_line_twice(tmp_path, monkeypatch):
 
 
 def test_chosen_rows_are_a_recipe():
-    chosen = {name: rows[-1] for name, rows in search.candidates(2_000).items()}
-    config = StudyConfig.model_validate(tomllib.loads(search.BASE + search.recipe_rows(2_000, chosen)))
-    assert [row.name for row in config.row] == ["optical 2,000", "digital 2,000"]
-    assert config.row[0].against == "digital 2,000"
+    chosen = {name: rows[-1] for name, rows in search.candidates(3_000).items()}
+    config = StudyConfig.model_validate(tomllib.loads(search.BASE + search.recipe_rows(3_000, chosen)))
+    assert [row.name for row in config.row] == ["optical 3,000", "digital 3,000"]
+    assert config.row[0].against == "digital 3,000"
     assert config.row[1].digital["widths"] == [1, 2, 4]
