@@ -1,5 +1,6 @@
 """What the training loop gives to an objective: the images of one step, and where they come from."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -57,10 +58,16 @@ def views(images: Tensor, flips: Flips) -> Iterator[Tensor]:
     return (flipped(images, view) for view in range(VIEWS[flips]))
 
 
+def count_steps(images: int, size: int) -> int:
+    """Steps an epoch; an image left alone goes with the batch before it, for batch normalisation takes two or more."""
+    return max(math.ceil((images - 1) / size), 1)
+
+
 def batches(split: Split, size: int, flips: Flips, shuffle: torch.Generator, taken: int = 0) -> Iterator[Batch]:
     """Yield the batches of one epoch, in an order and views that `shuffle` draws; `taken` steps came before them."""
     order = torch.randperm(len(split), generator=shuffle).to(split.images.device)
-    for step, chosen in enumerate(order.split(size), taken):
+    full = count_steps(len(split), size) - 1
+    for step, chosen in enumerate(order.split([*[size] * full, len(split) - full * size]), taken):
         view = 0
         if flips != "none":
             view = int(torch.randint(VIEWS[flips], (), generator=shuffle))

@@ -16,6 +16,7 @@ from fouroptics.bench.settings import FourFConfig
 from fouroptics.config import FileConfig, Number, Power, Time
 from fouroptics.errors import FourOpticsError
 from models.electronics import Electronics, Layer
+from models.pairing import check_front
 from models.student import Student
 
 SPEED = 299_792_458.0  #: of light, m/s
@@ -92,7 +93,8 @@ class Task(NamedTuple):
     """What a student asks of a bench.
 
     Channels of the images, a display each, whose light adds up; kernels and their taps; size of an image, and `pooled`,
-    what the head gets of it, along an axis; multiply-accumulates of the head.
+    what the head gets of it, along an axis; multiply-accumulates of the head; the step from one pixel that is read to
+    the next, and whether the readout is linear.
     """
 
     channels: int
@@ -101,6 +103,8 @@ class Task(NamedTuple):
     size: int
     pooled: int
     macs: int
+    read: int = 1
+    linear: bool = False
 
     def at(self, size: int) -> "Task":
         """Return the task for larger images, pooled to the same size for the same head."""
@@ -108,14 +112,21 @@ class Task(NamedTuple):
 
 
 def task(student: Student) -> Task:
-    """Task of a student."""
+    """Task of a student; errors as `models.pairing.check_front`."""
     c = student.config
-    return Task(c.channels, c.outputs, c.kernel_size, c.size, c.features[-1], student.electronic_macs())
+    check_front(c)
+    linear = c.readout != "intensity"
+    return Task(c.channels, c.outputs, c.kernel_size, c.size, c.features[-1], student.electronic_macs(), c.read, linear)
 
 
 def in_electronics(task: Task, size: int) -> Electronics:
-    """The student itself without a bench, equal in accuracy: the same kernels and the same head, all computed."""
-    return Electronics((Layer(task.channels, task.kernels, task.taps, size, size),), task.macs)
+    """The student itself without a bench, equal in accuracy: the same kernels and the same head, all computed.
+
+    Tap by tap only the pixels that are read are computed, and of a linear readout only their averages: those of the
+    moved images, which are additions, come before the products (`models.front.averaged_correlation`).
+    """
+    after = task.pooled if task.linear else size / task.read
+    return Electronics((Layer(task.channels, task.kernels, task.taps, size, after),), task.macs)
 
 
 class Layout(NamedTuple):

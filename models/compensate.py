@@ -21,14 +21,14 @@ from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle
 from models.batch import Objective
-from models.data import Dataset, Split, fashion_subset
+from models.data import Dataset, Split
 from models.distill import distilled
 from models.evaluate import CALIBRATION_IMAGES, Rung, calibration, readout_name, rows, save_rows, show_rows
 from models.optical import Instrument, Optics, calibrate, predict, response
 from models.optimiser import FitConfig
 from models.pairing import check_pairing
 from models.progress import progress_bar
-from models.runs import load_student, load_teacher, save_checkpoint
+from models.runs import load_data, load_student, load_teacher, save_checkpoint
 from models.scores import logits
 from models.student import Student
 from models.train import fit
@@ -114,7 +114,7 @@ def main(
 
 def _run(run: Path, bench: FourF, share: float, seed: int) -> tuple[list[dict[str, str | int | float]], str]:
     """Write the new student, and return the rows with the name of the one that the others are compared to."""
-    dataset, student, masks = fashion_subset(), load_student(run / "model.pt"), bundle.load(run / "masks.h5")
+    student, masks, dataset = load_student(run / "model.pt"), bundle.load(run / "masks.h5"), load_data(run)
     check_pairing(bench, masks, student)
     if not bench.is_shift_invariant:
         raise FourOpticsError(f"{run}: a bench that is not shift-invariant takes too long to take so many images")
@@ -123,6 +123,8 @@ def _run(run: Path, bench: FourF, share: float, seed: int) -> tuple[list[dict[st
     noise = torch.Generator().manual_seed(seed)
     fresh = calibrate(bench, optics, student, train.images[:CALIBRATION_IMAGES], noise, stored.exposure)
     few = train.first(round(share * len(train)))
+    if len(few) < RECIPE.batch:
+        raise FourOpticsError(f"--share {share:g}: {len(few)} images, fewer than a batch of {RECIPE.batch}; take more")
     objective = None
     if (run / "teacher.pt").exists():
         taught = logits(load_teacher(run / "teacher.pt"), few.images)[None]

@@ -44,6 +44,7 @@ from models.bench_cost import (
 )
 from models.electronics import Electronics, electronics
 from models.figures import save
+from models.pairing import check_learned
 from models.runs import load_student, load_teacher
 
 SIZES = (28, 56, 112, 224, 448, 1024)  #: pixels along an axis, of the table
@@ -185,15 +186,17 @@ def draw(places: Sequence[Bench], task: Task, teacher: Electronics) -> Figure:
     """Map each bench against the student computed (above) and the teacher (below)."""
     sizes = sorted({*SIZES, *(round(size) for size in np.geomspace(SIZES[0], SIZES[-1], 31))})
     figure, axes = plt.subplots(2, len(places), figsize=(9.5, 5.6), sharex=True, sharey=True, layout="constrained")
-    networks = {"the student computed": in_electronics(task, task.size), "the teacher": teacher}
+    products = {
+        "the student computed": [in_electronics(task, size).macs() for size in sizes],
+        "the teacher": [teacher.macs(size / task.size) for size in sizes],
+    }
     meshes = []
     for column, place in zip(axes.T, places, strict=True):
         costs = [place.cost(task.at(size))[1] for size in sizes]
-        for ax, network in zip(column, networks.values(), strict=True):
-            meshes.append(draw_map(ax, costs, [network.macs(size / task.size) for size in sizes], sizes))
+        meshes += [draw_map(ax, costs, macs, sizes) for ax, macs in zip(column, products.values(), strict=True)]
         column[0].set_title(place.name)
         column[-1].set_xlabel("pixels along an axis")
-    for ax, name in zip(axes[:, 0], networks, strict=True):
+    for ax, name in zip(axes[:, 0], products, strict=True):
         ax.set_ylabel(f"E_MAC (pJ), against\n{name}")
     powers = range(-6, 7, 2)
     bar = figure.colorbar(meshes[0], ax=axes, shrink=0.8, ticks=powers)
@@ -232,6 +235,7 @@ def main(
         student, teacher = load_student(run / "model.pt"), load_teacher(run / "teacher.pt")
         powers = present_powers() if powers_file is None else PowersConfig.from_toml(powers_file)
         config, wanted = FourFConfig.from_toml(bench_file), task(student)
+        check_learned(config, student.config)
         taught = electronics(teacher, torch.zeros(1, wanted.size, wanted.size))
         places = benches(config, powers)
         once = on_bench(as_it_is(config, wanted), wanted, powers)

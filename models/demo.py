@@ -22,7 +22,7 @@ from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from models import figures
 from models.controls import controls
-from models.data import Dataset, fashion_subset
+from models.data import Dataset, load
 from models.evaluate import (
     Rung,
     calibration,
@@ -50,7 +50,7 @@ PRODUCTS = (
 console = Console()
 
 
-def compile_masks(student: Student, bench: FourF, seed: int) -> MaskSet:
+def compile_masks(student: Student, bench: FourF, seed: int, dataset: str) -> MaskSet:
     """All kernels of the student in one phase mask for the bench's panel, with a progress bar."""
     columns = (
         TextColumn("compiling the mask"),
@@ -65,7 +65,7 @@ def compile_masks(student: Student, bench: FourF, seed: int) -> MaskSet:
             bench,
             seed=seed,
             progress=lambda step, steps, error: bar.update(task, completed=step, total=steps, error=error),
-            provenance={"git_sha": commit() or "unknown", "dataset": "fashion-subset"},
+            provenance={"git_sha": commit() or "unknown", "dataset": dataset},
         )
 
 
@@ -142,7 +142,8 @@ def main(
 def run(seed: int, output: Path) -> None:
     """The demo, into a folder; what an earlier run left there is removed first, so that files of two runs never mix."""
     start = time.perf_counter()
-    dataset, recipe = fashion_subset(), RecipeConfig.from_toml(RECIPE)
+    recipe = RecipeConfig.from_toml(RECIPE)
+    dataset = load(recipe.data)
     for name in PRODUCTS:
         (output / name).unlink(missing_ok=True)
     write_whole(output / "bench.toml", settings.EXAMPLE.encode())
@@ -152,7 +153,7 @@ def run(seed: int, output: Path) -> None:
         trained = train(recipe, dataset, seed=seed, progress=progress)
     others = train_controls(recipe, dataset, seed)
     save_run(output, recipe.model_dump(mode="json"), seed, trained.networks(), trained.history, dataset.name)
-    masks = through_file(output, compile_masks(trained.distilled, bench, seed))
+    masks = through_file(output, compile_masks(trained.distilled, bench, seed, dataset.name))
     console.print(str(masks.report()), highlight=False)
     student = trained.distilled
     shown = dataset.validation.images

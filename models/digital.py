@@ -11,9 +11,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from fouroptics.config import FileConfig
+from models.head import head
 from models.macs import count_macs
 from models.pictures import with_channels
-from models.student import Count, head
+from models.student import Count
 
 Kind = Literal["linear", "mlp", "convolution", "separable"]
 

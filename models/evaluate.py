@@ -27,10 +27,10 @@ from fouroptics.masks import bundle
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import KernelTable, MaskSet
 from models import tables
-from models.data import Split, fashion_subset
+from models.data import Split
 from models.optical import Instrument, calibrate, ideal_amplitude, predict, response
 from models.pairing import check_pairing, with_panel
-from models.runs import load_student
+from models.runs import load_data, load_student
 from models.scores import logits
 from models.student import Student
 
@@ -193,7 +193,7 @@ def show_rows(table: list[dict[str, str | int | float]], title: str, reference: 
         padding=(0, 1, 0, 0),
     )
     for name in ("rung", "readout"):
-        drawn.add_column(name, no_wrap=True)
+        drawn.add_column(name)  # a narrow terminal folds the names, and cuts no number
     for name in ("accuracy", "95 % range", "difference (points)", "differ"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for row in table:
@@ -244,7 +244,7 @@ def main(
 
 def evaluate(run: Path, bench_file: Path, output: Path | None, images: int | None, seed: int) -> None:
     """Evaluate the student of a run on a bench, print the rungs, and write them."""
-    dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
+    bench, student, dataset = FourF.from_toml(bench_file), load_student(run / "model.pt"), load_data(run)
     if not (run / "masks.h5").exists():
         command = f"fouroptics masks make {run / 'kernels.npz'} {bench_file} -o {run / 'masks.h5'}"
         if bench.config.readout.kind == "split":

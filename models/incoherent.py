@@ -32,6 +32,7 @@ from fouroptics.errors import FourOpticsError
 from fouroptics.light.grid import Grid
 from fouroptics.masks import bundle
 from fouroptics.masks.compiler import from_kernels, transfer
+from fouroptics.masks.export import read_kernels
 from fouroptics.masks.layout import Layout, tiled
 from fouroptics.masks.maskset import KernelTable, MaskSet
 from fouroptics.waves.transforms import fourier
@@ -235,7 +236,7 @@ def main(
 ) -> None:
     """Compile the kernels of a run into RUN/masks.h5, two frames for the readout "split"."""
     try:
-        kernels = torch.from_numpy(np.load(run / "kernels.npz")["kernels"])
+        kernels = torch.from_numpy(read_kernels(run / "kernels.npz"))
         masks = split_masks(kernels, FourF.from_toml(bench_file), light=light, seed=seed)
         bundle.save(run / "masks.h5", masks)
     except (FourOpticsError, OSError) as error:

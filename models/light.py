@@ -11,10 +11,9 @@ import typer
 
 from fouroptics.bench.fourf import FourF
 from fouroptics.masks.compiler import from_kernels
-from models.data import fashion_subset
 from models.evaluate import CALIBRATION_IMAGES, paired, save_rows
 from models.optical import calibrate, predict, response
-from models.runs import load_student
+from models.runs import load_data, load_student
 from models.train import logits
 
 FRACTIONS = (0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3)
@@ -27,7 +26,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="Of the random start and of the camera noise.")] = 0,
 ) -> None:
     """Compile the student's kernels at several fractions of the light, and run each mask with camera noise."""
-    dataset, bench, student = fashion_subset(), FourF.from_toml(bench_file), load_student(run / "model.pt")
+    bench, student, dataset = FourF.from_toml(bench_file), load_student(run / "model.pt"), load_data(run)
     images, labels = dataset.validation.images, dataset.validation.labels
     digital = logits(student, images).argmax(1) == labels
     table: list[dict[str, str | int | float]] = []

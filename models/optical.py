@@ -28,7 +28,7 @@ from fouroptics.masks.compiler import placed, responses, transfer, warn_if_forei
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
 from models.incoherent import ideal_halves, power_kernels
-from models.pairing import check_readout, merged_kernels, output_rows
+from models.pairing import check_front, check_readout, merged_kernels, output_rows
 from models.student import Readout, Student
 
 Tiles = tuple[tuple[int, int], ...]
@@ -141,7 +141,7 @@ def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor
     Raises
     ------
     FourOpticsError
-        If the student has spectral pooling, or takes several channels in incoherent light.
+        As `models.pairing.check_front`, or if the student takes several channels in incoherent light.
     """
     kernels, config, beam = merged_kernels(student), bench.config, illumination(bench.config).abs()
     if student.config.readout == "split":
@@ -328,9 +328,10 @@ def calibrate(
     Raises
     ------
     FourOpticsError
-        As `Instrument`.
+        As `Instrument`, and `models.pairing.check_front`.
     """
     check_readout(bench.config)
+    check_front(student.config)
     light, read = optics(images), student.config.read_pixels
     with_arm = bench.config.readout.kind in readout.STEPS
     reference = (bench.reference or float(readout.intensity(light).max().sqrt())) if with_arm else 0.0

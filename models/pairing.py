@@ -44,9 +44,10 @@ def for_bench(student: StudentConfig, bench: FourFConfig) -> StudentConfig:
     ConfigError
         If this student cannot learn with that readout.
     FourOpticsError
-        As `check_readout`.
+        As `check_readout`, or if the student has spectral pooling.
     """
     check_readout(bench)
+    check_front(student)
     here = {"readout": bench.readout.kind} | {key: getattr(bench.input, key) for key in DISPLAY}
     return StudentConfig.model_validate(student.model_dump() | here)
 
@@ -57,8 +58,7 @@ def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
     Raises
     ------
     FourOpticsError
-        If the kernels of the masks are not the student's, or the readout, coding, gamma or contrast is not what it
-        was trained with.
+        If the kernels of the masks are not the student's, or as `check_learned`.
     """
     config, table, wanted = bench.config, masks.kernels, merged_kernels(student).numpy()
     if wanted.shape[1] != 1:
@@ -76,8 +76,19 @@ def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
         raise FourOpticsError(
             f"readout.kind = {config.readout.kind!r}: the masks hold {held}; compile them for this bench"
         )
-    pairs = {"readout.kind": (config.readout.kind, student.config.readout)}
-    pairs |= {f"input.{key}": (getattr(config.input, key), getattr(student.config, key)) for key in DISPLAY}
+    check_learned(config, student.config)
+
+
+def check_learned(bench: FourFConfig, student: StudentConfig) -> None:
+    """Refuse a bench whose readout, coding, gamma or contrast is not what the student was trained with.
+
+    Raises
+    ------
+    FourOpticsError
+        Names the key and both values.
+    """
+    pairs = {"readout.kind": (bench.readout.kind, student.readout)}
+    pairs |= {f"input.{key}": (getattr(bench.input, key), getattr(student, key)) for key in DISPLAY}
     for key, values in pairs.items():
         here, learned = ("left out" if value is None else f"= {value!r}" for value in values)
         if here != learned:
@@ -87,13 +98,29 @@ def check_pairing(bench: FourF, masks: MaskSet, student: Student) -> None:
             )
 
 
-def merged_kernels(student: Student) -> Tensor:
-    """Merged kernels (K, C, k, k) of a student that has some."""
-    if student.config.bands is not None:
+def check_front(student: StudentConfig) -> None:
+    """Refuse a student whose layers do not merge into kernels: those with spectral pooling.
+
+    Raises
+    ------
+    FourOpticsError
+        Says what the layers are instead.
+    """
+    if student.rectified:
         raise FourOpticsError(
-            f"bands = {list(student.config.bands)}: spectral pooling merges into masks and not into kernels, and the "
-            "bench takes kernels; leave bands out"
+            "rectified = true: values below 0 are dropped between the layers, which no light does; leave rectified and "
+            "bands out"
         )
+    if student.bands is not None:
+        raise FourOpticsError(
+            f"bands = {list(student.bands)}: spectral pooling merges into masks and not into kernels, and the bench "
+            "takes kernels; leave bands out"
+        )
+
+
+def merged_kernels(student: Student) -> Tensor:
+    """Merged kernels (K, C, k, k) of a student; errors as `check_front`."""
+    check_front(student.config)
     return student.collapse()
 
 

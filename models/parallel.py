@@ -20,12 +20,16 @@ T = TypeVar("T")
 
 def processes() -> int:
     """How many processes train together."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    return distributed.get_world_size() if _together() else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0 on; files and the progress bar are the business of 0."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    return distributed.get_rank() if _together() else 0
+
+
+def _together() -> bool:
+    return distributed.is_available() and distributed.is_initialized()  # some builds of torch have no `distributed`
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
 
     Once is enough: within another call this does nothing.
     """
-    if distributed.is_initialized() or not distributed.is_torchelastic_launched():
+    if _together() or "TORCHELASTIC_RUN_ID" not in os.environ:
         yield device
         return
     if device.type == "cuda":

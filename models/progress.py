@@ -13,6 +13,16 @@ from torch import Tensor
 NETWORK = ("forward and loss", "backward", "optimiser", "validation")  #: laps that are spent in network and optics
 
 
+class Scores(ProgressColumn):
+    """Loss and accuracy, as far as they are known."""
+
+    def render(self, task: Task) -> Text:
+        """Show them."""
+        loss, accuracy = task.fields["loss"], task.fields["accuracy"]
+        shown = {f"loss {loss:.3f}": loss, f"{accuracy:.1%}": accuracy}
+        return Text(", ".join(text for text, value in shown.items() if not math.isnan(value)))
+
+
 class ImagesPerSecond(ProgressColumn):
     """How fast the training runs."""
 
@@ -22,11 +32,11 @@ class ImagesPerSecond(ProgressColumn):
 
 
 def progress_bar(disable: bool = False) -> Progress:
-    """Make the bar that `models.train.fit` fills: loss, validation accuracy, speed, time left."""
+    """Make the bar that `models.train.fit` fills: loss, accuracy (`Bar.finish_epoch`), speed, time left."""
     return Progress(
         TextColumn("{task.description:<17}"),
         BarColumn(bar_width=None),
-        TextColumn("loss {task.fields[loss]:.3f}, {task.fields[accuracy]:.1%}"),
+        Scores(),
         ImagesPerSecond(),
         TimeRemainingColumn(),
         disable=disable,
@@ -59,8 +69,9 @@ class Bar:
             self.shown = time.perf_counter()
 
     def finish_epoch(self, row: dict[str, float]) -> None:
-        """Show all images of the epoch, its mean loss and its score."""
-        self.progress.update(self.task, completed=self.done, loss=row["loss"], accuracy=row["validation"])
+        """Show the images of the epoch, its loss, and the score of the validation images, or else of the training."""
+        score = row["accuracy"] if math.isnan(row["validation"]) else row["validation"]
+        self.progress.update(self.task, completed=self.done, loss=row["loss"], accuracy=score)
 
 
 class Laps:

@@ -84,6 +84,6 @@ def resampled(margins: Tensor, labels: Tensor, drawn: tuple[Tensor, Tensor]) -> 
 
 
 def interval(values: Tensor) -> tuple[float, float]:
-    """Middle 95 % of bootstrap values."""
-    low, high = torch.quantile(values.double(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    """Middle 95 % of bootstrap values; a draw without an image of one of the classes, nan, does not count."""
+    low, high = torch.nanquantile(values.double(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high

@@ -5,7 +5,8 @@
     model.pt     the distilled student; alone.pt, teacher.pt: the others
     kernels.npz  `kernels`, its merged kernels (outputs, 1, k, k) float64: what `fouroptics masks make` reads
 
-A checkpoint is a dict of plain types and tensors: state_dict, config, kernels (None for a teacher).
+A checkpoint is a dict of plain types and tensors: state_dict, config, kernels (None for a teacher, and for a
+student whose layers do not merge; such a run has no kernels.npz).
 """
 
 import csv
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ import torch
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks.export import write_whole
 from models.curves import save_curves
+from models.data import DataConfig, Dataset, load
 from models.parallel import processes
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
@@ -40,11 +42,15 @@ def save_checkpoint(path: Path, network: Student | Teacher) -> None:
     checkpoint = {
         "state_dict": {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
         "config": network.config.model_dump(mode="json"),
-        "kernels": network.collapse().cpu() if isinstance(network, Student) else None,
+        "kernels": network.collapse().cpu() if _merges(network) else None,
     }
     file = io.BytesIO()
     torch.save(checkpoint, file)
     write_whole(path, file.getvalue())
+
+
+def _merges(network: Student | Teacher) -> TypeGuard[Student]:
+    return isinstance(network, Student) and not network.config.rectified
 
 
 def load_student(path: str | Path) -> Student:
@@ -71,9 +77,31 @@ def _load(path: Path, make: Callable[[Any], Network], what: str) -> Network:
     except OSError as error:
         raise FourOpticsError(f"{path}: cannot be read ({error.strerror}); models.train writes it") from None
     except (EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, FourOpticsError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FourOpticsError(f"{path}: not the checkpoint of a {what} ({reason})") from None
+        raise FourOpticsError(f"{path}: not the checkpoint of a {what} ({_reason(error)})") from None
     return network.eval()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def load_data(folder: Path) -> Dataset:
+    """Load the images that a run was trained on, from where its recipe has them.
+
+    Raises
+    ------
+    FourOpticsError
+        If run.json is missing or holds no recipe, or the images are no longer there.
+    """
+    path = folder / "run.json"
+    try:
+        recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+        table = recipe.get("data", {})  # runs from before this table have the bundled images
+    except OSError as error:
+        raise FourOpticsError(f"{path}: cannot be read ({error.strerror}); models.train writes it") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FourOpticsError(f"{path}: not the record of a run ({_reason(error)})") from None
+    return load(DataConfig.model_validate(table))
 
 
 def save_kernels(path: Path, student: Student) -> None:
@@ -128,7 +156,8 @@ def save_run(
     student = networks["distilled"]
     if not isinstance(student, Student):
         raise FourOpticsError(f"'distilled' is a {type(student).__name__}; a run is about a Student")
-    save_kernels(folder / "kernels.npz", student)
+    if _merges(student):
+        save_kernels(folder / "kernels.npz", student)
     save_metrics(folder / "metrics.csv", history)
     save_curves(folder / "curves.png", history)
     scores = {name: epochs[-1]["validation"] for name, epochs in history.items()}

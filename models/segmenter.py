@@ -30,11 +30,13 @@ class SegmenterConfig(StudentConfig):
         Channels of the head.
     blocks : int
         Residual blocks of the head, each a 5x5 convolution of each channel by itself and a 1x1 convolution.
+    root : bool
+        Whether the head gets the square roots of the averages of |u|^2 (readout "intensity" only).
     front : {"stack", "free", "delta", "random"}
         As for a student; but of "delta", the plain lens, kernel o shows camera pixel o of a cell of read x read.
     """
 
-    outputs: Count = 32
+    outputs: Count = 56
     read: Count = 2
     pool: Count = 2
     hidden: Annotated[int, Field(ge=0)] | tuple[Count, ...] = 32
@@ -42,6 +44,7 @@ class SegmenterConfig(StudentConfig):
     classes: Count = 6
     groups: tuple[Count, ...] = ()
     blocks: Annotated[int, Field(ge=0)] = 2
+    root: bool = True
 
     def fault(self) -> str | None:
         """Name the values that do not fit together."""
@@ -91,7 +94,7 @@ class Segmenter(Student):
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__(config)
-        self.groups = config.groups
+        self.groups, self.rooted = config.groups, config.root and config.readout == "intensity"
         if config.groups:
             self.stack = nn.ParameterList(torch.randn(n, config.channels, 3, 3) / 3 for n in config.groups)
         if config.front == "delta":
@@ -105,6 +108,13 @@ class Segmenter(Student):
         if not self.groups:
             return super().weights()
         return [torch.cat([_enlarged(part, 2**i, self.config.kernel_size) for i, part in enumerate(self.stack)])]
+
+    def classify(self, detected: Tensor) -> Tensor:
+        """Scores (B, classes, size, size) of camera pictures (B, channels, y, x)."""
+        averaged = self.average(detected)
+        if self.rooted:
+            averaged = (averaged.clamp(min=0) + 1e-6).sqrt()  # noise may be below 0; a finite slope at 0
+        return self.head(self.normalise(averaged))
 
 
 class DigitalSegmenterConfig(FileConfig):
@@ -120,7 +130,7 @@ class DigitalSegmenterConfig(FileConfig):
         As for `SegmenterConfig`.
     """
 
-    widths: tuple[Count, Count] = (16, 16)
+    widths: tuple[Count, Count] = (24, 24)
     separable: bool = True
     hidden: Count = 32
     blocks: Annotated[int, Field(ge=0)] = 2

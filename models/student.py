@@ -22,6 +22,7 @@ from fouroptics.config import FileConfig, Number
 from fouroptics.errors import FourOpticsError
 from fouroptics.light.sources import Coding
 from models.front import averaged_correlation, averages, convolve, merge
+from models.head import head
 from models.macs import count_macs
 from models.pictures import with_channels
 from models.spectral import masked, merge_spectra, spectral_layer
@@ -248,8 +249,9 @@ class Student(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Light (B, channels, size, size) behind the display, of a beam of amplitude 1; complex for the coding "phase".
 
-        Images are (B, size, size) or (B, channels, size, size). For the readout "split" it is the intensity, else the amplitude. A plain display of amplitudes passes any
-        numbers, so that the optics can be shown to be linear; the others want grey values in [0, 1].
+        Images are (B, size, size) or (B, channels, size, size). For the readout "split" it is the intensity, else the
+        amplitude. A plain display of amplitudes passes any numbers, so that the optics can be shown to be linear; the
+        others want grey values in [0, 1].
         """
         c = self.config
         images = with_channels(images, c.channels, c.size)
@@ -288,8 +290,8 @@ class Student(nn.Module):
     def amplitude(self, images: Tensor, kernels: Tensor | None = None) -> Tensor:
         """Compute the amplitude (B, outputs, y, x) at the pixels that are read of images (B[, channels], size, size).
 
-        Linear in the light that `encode` makes of them; complex if it or the kernels are. `kernels` are the merged ones,
-        if they are at hand.
+        Linear in the light that `encode` makes of them, unless the student is rectified; complex if it or the kernels
+        are. `kernels` are the merged ones, if they are at hand.
         """
         if self.config.rectified:
             return self.run_stack(images)
@@ -333,17 +335,25 @@ class Student(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, size, size) or (B, channels, size, size), grey values 0 to 1.
 
-        Where the readout is linear its averages are taken first, which is the same and costs less.
+        In mixed precision (autocast) the head alone is computed in bfloat16, which has no complex numbers.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            averaged = self.see(images)
+        return self.head(self.normalise(averaged))
+
+    def see(self, images: Tensor) -> Tensor:
+        """Averages (B, channels, y, x) of the camera pictures of images, of which the head makes the logits.
+
+        Where the readout is linear the averages are taken first, which is the same and costs less.
         """
         c = self.config
         if c.readout == "intensity" or c.bands is not None or c.pool == 1:
             kernels = None if c.bands is not None else self.kernels()
             some = max(AT_ONCE // (c.outputs * c.picture**2), 1)
             averaged = [self.average(self.detect(self.amplitude(part, kernels))) for part in images.split(some)]
-            return self.head(self.normalise(torch.cat(averaged)))
+            return torch.cat(averaged)
         light = self.encode(images)
-        averaged = averaged_correlation(light, self.kernels(), self.get_buffer("averages"))
-        return self.head(self.normalise(self.detect(averaged)))
+        return self.detect(averaged_correlation(light, self.kernels(), self.get_buffer("averages")))
 
     def electronic_macs(self) -> int:
         """Multiply-accumulates an image in the head (its linear layers), as `models.macs.count_macs` counts them.
@@ -353,28 +363,6 @@ class Student(nn.Module):
         """
         weight = next(self.head.parameters())
         return count_macs(self.head, weight.new_zeros(1, *self.config.features))
-
-
-def head(features: int, hidden: int | tuple[int, ...], classes: int, dropout: float = 0.0) -> nn.Sequential:
-    """Linear layers with ReLU between them, and dropout in front of each.
-
-    Parameters
-    ----------
-    features, classes : int
-        Numbers in and out.
-    hidden : int or tuple of int
-        Widths between; 0 for none.
-    dropout : float
-        Share of the numbers left out in training.
-    """
-    widths = (
-        [features, *([hidden] if hidden else []), classes] if isinstance(hidden, int) else [features, *hidden, classes]
-    )
-    layers: list[nn.Module] = [nn.Flatten()]
-    for before, after in itertools.pairwise(widths):
-        layers += [nn.Dropout(dropout)] if dropout else []
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 def _weights(outputs: int, inputs: int, size: int, phase: bool) -> nn.Parameter:

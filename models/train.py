@@ -6,10 +6,11 @@ torchrun --nproc-per-node=2 -m models.train RECIPE
 
 import math
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,9 +21,9 @@ from rich.progress import Progress
 from torch import nn
 
 from fouroptics.config import FileConfig
-from fouroptics.errors import FourOpticsError
+from fouroptics.errors import ConfigError, FourOpticsError
 from models import parallel
-from models.batch import Objective, batches, views
+from models.batch import Objective, batches, count_steps, views
 from models.data import DataConfig, Dataset, Split, load
 from models.distill import distilled, labels_only
 from models.optimiser import FitConfig, optimiser, schedule
@@ -123,17 +124,19 @@ def fit(
     Raises
     ------
     FourOpticsError
-        If the loss is not finite, or `state` is not that of this training.
+        If there are fewer than two training images or more classes than scores, if the loss is not finite, or if
+        `state` is not that of this training.
     """
+    _check(model, dataset, label)
     device = next(model.parameters()).device
     seen = Split(dataset.train.images.to(device), dataset.train.labels.to(device))
-    steps = math.ceil(len(seen) / recipe.batch)
+    steps = count_steps(len(seen), recipe.batch)
     objective, laps = objective or labels_only(), laps or Laps(running=False)
     optimizer = optimiser(model, recipe)
     rates = schedule(optimizer, recipe, recipe.epochs * steps)
     shuffle = torch.Generator().manual_seed(seed)
     parts = (model, optimizer, rates, shuffle)
-    settings = {"recipe": recipe.model_dump(mode="json"), "seed": seed, "data": dataset.name, "images": len(seen)}
+    settings = {} if state is None else _settings(model, dataset, recipe, seed)
     history: History = [] if state is None else load_state(state, settings, *parts)
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" if amp is None else amp)
     bar = Bar(progress, label, recipe.epochs * len(seen), len(history) * len(seen))
@@ -174,6 +177,28 @@ def fit(
                 laps.lap("state")
     model.eval()
     return history
+
+
+def _check(model: nn.Module, dataset: Dataset, label: str) -> None:
+    """Refuse what torch would refuse in words of its own, on a GPU in no words at all."""
+    if len(dataset.train) < 2:
+        raise FourOpticsError(f"{label}: {len(dataset.train)} training images; give at least 2")
+    scores = getattr(getattr(model, "config", None), "classes", math.inf)
+    if len(dataset.classes) > scores:
+        raise FourOpticsError(
+            f"{label}: classes = {scores}, but the set {dataset.name!r} has {len(dataset.classes)}; set classes to that"
+        )
+
+
+def _settings(model: nn.Module, dataset: Dataset, recipe: FitConfig, seed: int) -> dict[str, Any]:
+    """What must not change between the epochs of a training, in plain types."""
+    images = dataset.train.images.cpu().contiguous().numpy().data
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "network": str(getattr(model, "config", type(model).__name__)),
+        "data": f"{dataset.name}, {len(images)} images, CRC-32 {zlib.crc32(images):08x}",
+    }
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -256,13 +281,22 @@ def main(
     """Train the teacher, the student alone and the student by distillation, and write the run folder."""
     torch.set_num_threads(threads)
     try:
-        recipe = RecipeConfig.from_toml(path)
+        recipe = _recipe(path)
         seed = recipe.seed if seed is None else seed
         folder = output or Path("runs", f"{path.stem}-{seed}")
         with parallel.joined(_device(device)) as place:
             _run(recipe, seed, folder, resume, place, amp, Laps() if profile else None)
-    except FourOpticsError as error:
+    except (FourOpticsError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
+
+
+def _recipe(path: Path) -> RecipeConfig:
+    try:
+        return RecipeConfig.from_toml(path)
+    except ConfigError as error:
+        if "\nrow = " not in str(error):
+            raise
+        raise ConfigError(f"{path}: a study of many networks (row = ...): python -m models.study {path}") from None
 
 
 def _device(name: str) -> torch.device:
@@ -276,6 +310,11 @@ def _device(name: str) -> torch.device:
 
 
 def _fault(folder: Path, resume: bool) -> str | None:
+    """Make the run folder; say why not, before any time is spent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder}: cannot be made ({error.strerror}); give another folder with -o"
     if (folder / "run.json").exists():
         return f"{folder}: holds a run already; give another folder with -o, or remove it"
     if any(folder.glob("*.state.pt")) and not resume:

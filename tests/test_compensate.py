@@ -119,14 +119,14 @@ def run(
     calibrate(small_bench, response(small_bench, masks), student, data.train.images[:300], noise).save(
         tmp_path / "instrument.json"
     )
-    monkeypatch.setattr(command, "fashion_subset", lambda: data)
+    monkeypatch.setattr(command, "load_data", lambda _: data)
     return tmp_path
 
 
-def invoke(run: Path, bench: Path) -> tuple[int, str]:
+def invoke(run: Path, bench: Path, *options: str) -> tuple[int, str]:
     app = typer.Typer()
     app.command()(command.main)
-    result = CliRunner().invoke(app, [str(run), str(bench)])
+    result = CliRunner().invoke(app, [str(run), str(bench), *options])
     return result.exit_code, result.output
 
 
@@ -159,6 +159,13 @@ def test_a_bench_that_it_cannot_be_trained_on(run: Path, changes: dict[str, dict
     assert code == 1
     assert message in output
     assert not (run / "compensated.pt").exists()
+
+
+def test_too_few_pictures(run: Path):
+    (run / "bench.toml").write_text(fo.FourF(bench_data()).to_toml())
+    code, output = invoke(run, run / "bench.toml", "--share", "0.01")
+    assert code == 1
+    assert "--share 0.01: 40 images, fewer than a batch of 50" in output
 
 
 def test_a_folder_without_masks(run: Path):

@@ -3,8 +3,6 @@
 import copy
 import csv
 import math
-import subprocess
-import sys
 from typing import cast
 
 import pytest
@@ -16,8 +14,8 @@ import fouroptics as fo
 from fouroptics.bench import settings
 from fouroptics.masks.compiler import from_kernels
 from fouroptics.masks.maskset import MaskSet
-from models import demo
-from models.data import Dataset, Split, fashion_subset
+from models import demo, evaluate
+from models.data import DataConfig, Split, fashion_subset
 from models.evaluate import Rung, calibration, collapsed, optical_rungs, paired, readout_name, rows, wilson
 from models.incoherent import split_masks
 from models.optical import calibrate, response
@@ -120,22 +118,12 @@ def test_demo_trains_for_its_bench_file(tmp_path, monkeypatch):
 
 def test_demo_from_images_to_ladder(tmp_path, monkeypatch, capsys):
     """The real bench, mask and file with one epoch of training: every rung, all from the file, a second run on top."""
-    data = fashion_subset()
-    few = Dataset(
-        data.name,
-        data.classes,
-        data.train.first(1500),
-        data.validation.first(100),
-        Split(data.test.images[:200], data.test.labels[:200]),
-    )
-    monkeypatch.setattr(demo, "fashion_subset", lambda: few)
     recipe = demo.RecipeConfig.from_toml(demo.RECIPE)
-    short = recipe.model_copy(
-        update={
-            name: getattr(recipe, name).model_copy(update={"epochs": 1}) for name in ("teacher_training", "training")
-        }
-    )
+    once = {name: getattr(recipe, name).model_copy(update={"epochs": 1}) for name in ("teacher_training", "training")}
+    short = recipe.model_copy(update=once | {"data": DataConfig(train=1500, validation=100, test=200)})
     monkeypatch.setattr(demo, "RecipeConfig", type("Short", (), {"from_toml": staticmethod(lambda path: short)}))
+    monkeypatch.setattr(evaluate, "DARK_PHASES", evaluate.DARK_PHASES[:2])
+    monkeypatch.setattr(demo.figures.section, "__defaults__", (8,))  # planes, of 96
     (tmp_path / "masks.h5.partial").write_bytes(b"left by a killed run")
     demo.main(seed=1, output=tmp_path, threads=torch.get_num_threads())
     with (tmp_path / "ladder.csv").open() as file:
@@ -160,10 +148,8 @@ def test_demo_from_images_to_ladder(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.glob("*.partial"))
     assert fo.bundle.verify(tmp_path / "masks.h5") == []
     assert "200 test images, seed 1" in capsys.readouterr().out
-    command = [sys.executable, "-m", "models.evaluate", str(tmp_path), str(tmp_path / "bench.toml"), "--seed", "1"]
-    command += ["--images", "200"]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
-    assert "200 test images" in printed
+    evaluate.main(tmp_path, tmp_path / "bench.toml", seed=1)
+    assert "200 test images" in capsys.readouterr().out  # of the table [data] of the run
     with (tmp_path / "evaluation.csv").open() as file:
         again = {row["rung"]: row for row in csv.DictReader(file)}
     assert {name: again[name] for name in OPTICAL} == {name: ladder[name] for name in OPTICAL}  # digit for digit

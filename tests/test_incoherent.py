@@ -111,5 +111,8 @@ def test_command_compiles_a_run(tmp_path, capsys):
     main(tmp_path, tmp_path / "bench.toml", light=0.05, seed=0)
     assert "out1.in0-" in capsys.readouterr().out
     assert fo.bundle.load(tmp_path / "masks.h5").layout == "tiled_pairs"
-    with pytest.raises(SystemExit, match="error: "):
+    with pytest.raises(SystemExit, match=r"error: .*kernels.npz: is not there"):
         main(tmp_path / "none", tmp_path / "bench.toml")
+    np.savez(tmp_path / "kernels.npz", weights=np.zeros(3))
+    with pytest.raises(SystemExit, match=r"error: .* holds no array 'kernels'"):
+        main(tmp_path, tmp_path / "bench.toml")

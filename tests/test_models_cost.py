@@ -89,6 +89,20 @@ def test_convolutions_grow_with_the_image_and_the_head_stays():
     assert found.macs(2) == 100 + 2 * 9 * 256
 
 
+def test_what_is_not_read_is_not_computed():
+    """4 kernels of 3 x 3 at each of 64 pixels, at every second of them, and at the 4 averages of a linear readout."""
+    products = [
+        bench_cost.in_electronics(task, 8).macs() - 1000
+        for task in (TASK, TASK._replace(read=2), TASK._replace(linear=True))
+    ]
+    assert products == [36 * 64, 36 * 16, 36 * 4]
+    assert bench_cost.in_electronics(TASK._replace(linear=True), 16).macs() - 1000 == 36 * 4
+    student = bench_cost.task(Student(StudentConfig(readout="reference_pair", read=2, pool=2)))
+    assert (student.read, student.linear, student.pooled) == (2, True, 7)
+    with pytest.raises(FourOpticsError, match="spectral pooling merges into masks"):
+        bench_cost.task(Student(StudentConfig(bands=(29, 21, 15, 15), pool=3)))
+
+
 # ---- the bench -------------------------------------------------------------------------------------------------------
 
 
@@ -299,9 +313,17 @@ def test_verdict_says_who_is_sooner():
     assert (student["less energy at 30 pJ"], teacher["less energy at 30 pJ"]) == ("nowhere", "28")
 
 
-def test_command_names_a_missing_run(tmp_path):
+def test_command_names_a_missing_run_and_another_bench(tmp_path):
     app = cost.typer.Typer()
     app.command()(cost.main)
+    save_checkpoint(tmp_path / "teacher.pt", Teacher(TeacherConfig(width=2, hidden=8)))
+    save_checkpoint(tmp_path / "model.pt", Student(StudentConfig(outputs=4, hidden=8, readout="reference_pair")))
+    (tmp_path / "bench.toml").write_text(
+        FourFConfig.model_validate(bench_data(small=False)).to_toml(), encoding="utf-8"
+    )
+    done = CliRunner().invoke(app, [str(tmp_path), str(tmp_path / "bench.toml")])
+    assert "the student learned with readout.kind = 'reference_pair'" in str(done.exception)
+    (tmp_path / "model.pt").unlink()
     done = CliRunner().invoke(app, [str(tmp_path), str(tmp_path / "bench.toml")])
     assert done.exit_code == 1
     assert "model.pt: cannot be read" in str(done.exception)
@@ -313,5 +335,12 @@ def test_the_page_says_what_its_tables_say():
         rows = [row for row in csv.DictReader(lines) if row["bench"] != "fast, no idle power"]
     assert {row["less energy at 30 pJ"] for row in rows} == {row["less latency"] for row in rows} == {"nowhere"}
     with (results / "cost_energy.csv").open(encoding="utf-8") as lines:
-        frame = {row["bench"]: float(row["in a row (mJ)"]) for row in csv.DictReader(lines) if row["pixels"] == "28"}
-    assert f"{frame['fast bench']:.1f}" == "4.3"
+        fast = [row for row in csv.DictReader(lines) if row["bench"] == "fast bench"]
+    assert f"{float(fast[0]['in a row (mJ)']):.1f}" == "4.3"
+    short = [float(row[key]) / 30 for row in fast for key in row if key.startswith("E_MAC")]
+    assert (round(min(short)), round(max(short))) == (16, 550)
+    with torch.device("meta"):
+        alexnet = electronics(Teacher(TeacherConfig(kind="alexnet", size=224, channels=3)), torch.zeros(1, 3, 224, 224))
+    four = float(fast[3]["in a row (mJ)"]) / 30e-9  # 16 kernels at 224 pixels
+    assert fast[3]["pixels"] == "224"
+    assert (round(alexnet.macs() / 1e6), round(four / alexnet.macs())) == (183, 3)

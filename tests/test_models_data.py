@@ -56,7 +56,8 @@ def test_subset_is_what_the_script_makes():
         for name, array in made.items():
             assert array.dtype == bundled[name].dtype
             np.testing.assert_array_equal(array, bundled[name])
-    assert packed(made) == packed(made)
+    few = {name: array[:100] for name, array in made.items()}
+    assert packed(few) == packed(few)
 
 
 def test_drawing_is_seeded_and_skips_duplicates():

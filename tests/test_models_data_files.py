@@ -115,6 +115,21 @@ def class_folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_pictures_of_every_mode_have_the_same_grey(class_folder: Path, mode: str):
+    pixels = Image.fromarray(np.tile(np.array([0, 255], np.uint8).repeat(14), (28, 1))).convert(mode)
+    if mode == "P":
+        pixels.info["transparency"] = bytes([0, 128])
+    for path in (class_folder / "dog").iterdir():
+        path.unlink()
+    for number in range(5):
+        pixels.save(class_folder / "dog" / f"{number}.{'tif' if mode == 'CMYK' else 'png'}")
+    dataset = load(DataConfig(name="folders", folder=class_folder, size=28))
+    dogs = dataset.train.images[dataset.train.labels == 1]
+    assert (dogs[:, :, :14] == 0).all()
+    assert (dogs[:, :, 14:] == 1).all()
+
+
 def test_class_folders_are_parted_by_class_and_seed(class_folder: Path):
     config = DataConfig(name="folders", folder=class_folder, size=28, validation=4)
     dataset, other = load(config), load(config.model_copy(update={"seed": 1}))
@@ -348,7 +363,7 @@ def test_carvana_files_that_are_wrong(carvana_folder: Path):
     config = DataConfig(name="carvana", folder=carvana_folder, size=32)
     picture(carvana_folder / "train_masks" / "0001_02_mask.gif", (32, 48))
     with pytest.raises(
-        FourOpticsError, match=r"0001_02_mask\.gif: holds \d+ grey levels, \d+ to \d+; 0 and 255 expected"
+        FourOpticsError, match=r"0001_02_mask\.gif: holds \d+ grey levels, \d+ to \d+; 0 and 255 expected; .*kaggle"
     ):
         load(config)
     (carvana_folder / "train_masks" / "0001_02_mask.gif").unlink()

@@ -238,3 +238,10 @@ def test_idx_files_that_do_not_belong_together(tmp_path: Path, name, array, mess
     (tmp_path / name).write_bytes(header + array.tobytes())
     with pytest.raises(FourOpticsError, match=f"{name}: .*{message}"):
         load(DataConfig(name="mnist", folder=tmp_path))
+
+
+def test_an_idx_file_that_is_cut_off_says_where_to_get_it(tmp_path: Path):
+    path = write_idx(tmp_path, train=20, test=10) / "t10k-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FourOpticsError, match=r"t10k-images-idx3-ubyte: 7,855 bytes, 7,856 expected.*cut off; .*yann"):
+        load(DataConfig(name="mnist", folder=tmp_path))

@@ -16,6 +16,7 @@ from fouroptics.errors import ConfigError, FourOpticsError
 from models.controls import HeadOnly, controls, plain_lens, random_kernels, strided_net
 from models.digital import DigitalConfig, DigitalNet, digital_candidates, digital_macs
 from models.macs import count_macs
+from models.spectral import spectral_layer
 from models.student import Student, StudentConfig, merge
 from models.teacher import Teacher, TeacherConfig
 from models.train import build
@@ -249,6 +250,29 @@ def test_gradients_reach_what_learns(name: str):
     assert all(weights.grad is not None and weights.grad.abs().max() > 0 for weights in net.parameters())
 
 
+def test_a_rectified_student_is_not_linear():
+    """The ReLU in the pools of the released code, to be compared with; without the key the same weights are linear."""
+    net, linear = (student(**STUDENTS["pooled"], rectified=rectified).double() for rectified in (True, False))
+    linear.load_state_dict(net.state_dict())
+    x, y = light(net, 1), light(net, 2)
+    u = net.amplitude(x)
+    assert float(u.detach().min()) == 0
+    for one, scale in ((linear, 1e-12), (net, 0.05)):
+        missed = (one.amplitude(x - 2 * y) - one.amplitude(x) + 2 * one.amplitude(y)).abs().max() / u.abs().max()
+        assert (float(missed.detach()) > scale) == (one is net)
+    stack = F.pad(x, (0, 5, 0, 5))
+    for weights, band in zip(net.weights(), (29, 21, 15), strict=True):
+        stack = spectral_layer(stack, weights, band).relu()
+    torch.testing.assert_close(u, stack[..., :13, :13])
+    assert linear.collapse().shape == (16, 3, 15, 15)
+    with pytest.raises(FourOpticsError, match=r"rectified = true: .* not one pass of light"):
+        net.collapse()
+    with pytest.raises(ConfigError, match="rectified = true: it is of pooling"):
+        student(rectified=True)
+    lens = Student(plain_lens(net.config))
+    assert lens.collapse().shape[:2] == (3, 3)
+
+
 def test_what_the_camera_tells():
     u = torch.complex(*torch.randn(2, 3, 16, 5, 5, generator=torch.Generator().manual_seed(0)))
     both = student(readout="four_step", complex_kernels=True).detect(u)
@@ -263,6 +287,14 @@ def test_split_is_the_difference_of_two_positive_patterns():
     kernels = net.collapse()
     plus, minus = (F.conv2d(x.unsqueeze(1), part.clamp(min=0), padding=4) for part in (kernels, -kernels))
     torch.testing.assert_close(net.detect(net.amplitude(x)), plus - minus, rtol=0, atol=1e-12)
+
+
+def test_the_linear_readouts_are_one_network():
+    """Of real kernels; for incoherent light of a display whose power is the grey: its root, squared, to rounding."""
+    pair, x = student(readout="reference_pair").eval(), images()
+    four, split = student(readout="four_step").eval(), student(readout="split", coding="intensity").eval()
+    assert torch.equal(four(x), pair(x))
+    torch.testing.assert_close(split(x), pair(x), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("read", "first", "count"), [(1, 0, 28), (2, 0, 14), (3, 1, 9), (5, 2, 6)])
@@ -318,6 +350,7 @@ def test_wrong_configurations():
         ({"bands": (15, 15, 17, 17)}, "odd numbers that do not grow"),
         ({"bands": (51, 15, 15, 15)}, "at most as many"),
         ({"bands": (5, 5, 5, 5)}, "border would be wider"),
+        ({"read": 57}, "read = 57: of 28 pixels that reads none"),
     ]
     for config, message in wrong:
         with pytest.raises(ConfigError, match=message):
@@ -332,6 +365,19 @@ def test_wrong_configurations():
     for config, message in wrong:
         with pytest.raises(ConfigError, match=message):
             DigitalConfig(**config)
+
+
+@pytest.mark.parametrize("shape", [(2, 27, 28), (2, 32, 32), (28, 28), (2, 3, 28, 28), (2, 1, 1, 28, 28)])
+def test_images_of_another_shape_are_refused(shape: tuple[int, ...]):
+    """Adaptive pooling and crops of spectra would take any size, and say nothing."""
+    pooled = {"bands": (29, 21, 15, 15), "pool": 3}
+    students = [student(pool=5), student(readout="reference_pair"), student(**pooled)]
+    digital = [DigitalNet(DigitalConfig()), HeadOnly(StudentConfig(), 1000), Teacher(TeacherConfig())]
+    for net in (*students, *digital):
+        with pytest.raises(FourOpticsError, match=r"the network takes \(B, 28, 28\) or \(B, 1, 28, 28\)"):
+            net(torch.zeros(shape))
+    with pytest.raises(FourOpticsError, match=r"the network takes \(B, 3, 28, 28\)"):
+        student(channels=3, **pooled)(torch.zeros(2, 28, 28))
 
 
 @pytest.mark.parametrize("budget", [1_000, 8_000, 300_000])

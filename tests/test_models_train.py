@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
 from fouroptics.errors import ConfigError, FourOpticsError
 from models import train
-from models.data import Dataset, fashion_subset
+from models.data import DataConfig, Dataset, fashion_subset, load
 from models.distill import distilled
-from models.runs import load_student, load_teacher, save_checkpoint, save_run
+from models.runs import load_data, load_student, load_teacher, save_checkpoint, save_run
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
 from models.train import FitConfig, RecipeConfig, accuracy, build, fit, logits, progress_bar
@@ -31,6 +32,12 @@ RECIPES = [path for path in sorted(FOLDER.glob("*.toml")) if "row" not in tomlli
 def few() -> Dataset:
     whole = fashion_subset()
     return Dataset("few", whole.classes, whole.train.first(300), whole.validation.first(100), whole.test.first(100))
+
+
+def command() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(train.main)
+    return app
 
 
 def trained(dataset: Dataset, seed: int, first: int = 0, **options: Any) -> tuple[Student, train.History]:
@@ -91,6 +98,35 @@ def test_a_student_of_each_coding_learns(few: Dataset, coding: str):
 def test_fit_says_when_it_diverges(few: Dataset):
     with pytest.raises(FourOpticsError, match=r"student: the loss is nan in epoch 1; lower rate = 0.003"):
         trained(few, 0, objective=distilled(torch.full((1, 300, 10), math.nan)), label="student")
+
+
+def test_a_run_knows_its_images(tmp_path: Path):
+    """And those of runs from before the table [data] are the bundled ones."""
+    table = RecipeConfig(data=DataConfig(train=30, size=40, seed=3)).model_dump(mode="json")
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": table}))
+    dataset, expected = load_data(tmp_path), load(DataConfig(train=30, size=40, seed=3))
+    assert torch.equal(dataset.train.images, expected.train.images)
+    assert dataset.train.images.shape == (30, 40, 40)
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": {"seed": 0}}))
+    assert len(load_data(tmp_path).train) == 9000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "run.json: cannot be read .*models.train writes it"),
+        ("no JSON", "run.json: not the record of a run"),
+        ("[]", "run.json: not the record of a run"),
+        ("{}", "run.json: not the record of a run"),
+        ('{"recipe": 3}', "run.json: not the record of a run"),
+        ('{"recipe": {"data": {"name": "folders", "folder": "/nowhere"}}}', "nowhere: no such folder"),
+    ],
+)
+def test_runs_that_are_wrong(tmp_path: Path, content: str | None, message: str):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(FourOpticsError, match=message):
+        load_data(tmp_path)
 
 
 def test_checkpoint_round_trip(few: Dataset, tmp_path: Path):
@@ -184,6 +220,12 @@ def test_a_recipe_gives_the_coding(tmp_path: Path):
     assert (student.coding, student.gamma, student.contrast) == ("intensity", 2.2, 800)
 
 
+def test_a_study_is_sent_to_its_own_command():
+    result = CliRunner().invoke(command(), [str(FOLDER / "fashion.toml"), "-o", "nowhere"])
+    assert result.exit_code == 1
+    assert "fashion.toml: a study of many networks (row = ...): python -m models.study" in result.output
+
+
 def test_recipe_with_a_typo(tmp_path: Path):
     (tmp_path / "r.toml").write_text("[training]\nepoch = 3\n")
     with pytest.raises(ConfigError, match=r"training.epoch = 3: unknown key; did you mean 'epochs'"):
@@ -191,10 +233,7 @@ def test_recipe_with_a_typo(tmp_path: Path):
 
 
 def test_command(few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import typer
-
-    app = typer.Typer()
-    app.command()(train.main)
+    app = command()
     monkeypatch.setattr(train, "load", lambda _: few)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     recipe = tmp_path / "quick.toml"
@@ -206,3 +245,6 @@ def test_command(few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 1
     assert "holds a run already" in again.output
+    nowhere = CliRunner().invoke(app, [str(recipe), "-o", str(recipe)])
+    assert nowhere.exit_code == 1
+    assert "quick.toml: cannot be made" in nowhere.output

@@ -11,14 +11,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fouroptics.errors import ConfigError
-from models.batch import VIEWS, Batch, batches, flipped, views
+from fouroptics.errors import ConfigError, FourOpticsError
+from models.batch import VIEWS, Batch, batches, count_steps, flipped, views
 from models.curves import curves
 from models.data import Dataset, Split
 from models.optimiser import FitConfig, optimiser, schedule
-from models.progress import Laps
+from models.progress import Laps, Scores, progress_bar
 from models.runs import save_metrics
 from models.scores import accuracy, logits
+from models.student import Student, StudentConfig
+from models.teacher import Teacher, TeacherConfig
 from models.train import build, fit
 
 
@@ -110,6 +112,32 @@ def test_each_image_is_shown_once_an_epoch(blobs: Dataset):
     assert torch.equal(first[0].labels, blobs.train.labels[first[0].chosen])
 
 
+@pytest.mark.parametrize(("images", "sizes"), [(9, [4, 5]), (10, [4, 4, 2]), (8, [4, 4]), (5, [5]), (2, [2])])
+def test_no_image_is_left_alone(blobs: Dataset, images: int, sizes: list[int]):
+    """Batch normalisation of one number a channel is torch's ValueError; the last image goes with those before it."""
+    part = blobs.train.first(images)
+    shown = list(batches(part, 4, "none", torch.Generator().manual_seed(0)))
+    assert [len(batch.chosen) for batch in shown] == sizes
+    assert count_steps(images, 4) == len(sizes)
+    net = build(lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.BatchNorm1d(3)), 0)
+    history = fit(net, Dataset("few", blobs.classes, part, part, part), FitConfig(epochs=2, batch=4), seed=0)
+    assert history[-1]["loss"] > 0
+    assert sum(len(batch.chosen) for batch in shown) == images
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_fewer_than_two_images_are_refused(blobs: Dataset, images: int):
+    dataset = Dataset("few", blobs.classes, blobs.train.first(images), blobs.validation, blobs.test)
+    with pytest.raises(FourOpticsError, match=rf"line: {images} training images; give at least 2"):
+        fit(Line(16), dataset, FitConfig(), seed=0, label="line")
+
+
+def test_more_classes_than_scores_are_refused(blobs: Dataset):
+    teacher = build(lambda: Teacher(TeacherConfig(width=1, hidden=1, size=4, classes=2)), 0)
+    with pytest.raises(FourOpticsError, match="net: classes = 2, but the set 'blobs' has 3; set classes to that"):
+        fit(teacher, blobs, FitConfig(), seed=0, label="net")
+
+
 def test_a_long_gradient_is_cut(blobs: Dataset):
     """Without momentum and decay, no step can be longer than rate times clip."""
 
@@ -160,7 +188,9 @@ def test_the_accuracy_of_pixels_by_hand():
 def test_no_validation_images(blobs: Dataset, tmp_path: Path):
     part = blobs.train
     everything = Dataset("all", blobs.classes, part, Split(part.images[:0], part.labels[:0]), part)
-    history = {"line": fit(Line(16), everything, FitConfig(epochs=2), seed=0)}
+    bar = progress_bar(disable=True)
+    history = {"line": fit(Line(16), everything, FitConfig(epochs=2), seed=0, progress=bar)}
+    assert bar.tasks[0].fields["accuracy"] == history["line"][-1]["accuracy"]  # while training, for want of another
     assert all(math.isnan(row["validation"]) for row in history["line"])
     save_metrics(tmp_path / "metrics.csv", history)
     with (tmp_path / "metrics.csv").open(newline="") as file:
@@ -168,6 +198,17 @@ def test_no_validation_images(blobs: Dataset, tmp_path: Path):
     figure = curves(history)
     assert "no validation images" in figure.axes[1].get_title()
     plt.close(figure)
+
+
+def test_the_bar_shows_what_is_known():
+    bar = progress_bar(disable=True)
+    bar.add_task("net", total=10, loss=math.nan, accuracy=math.nan)
+    line = bar.tasks[0]
+    assert str(Scores().render(line)) == ""
+    bar.update(line.id, loss=0.5)
+    assert str(Scores().render(line)) == "loss 0.500"
+    bar.update(line.id, accuracy=0.25)
+    assert str(Scores().render(line)) == "loss 0.500, 25.0%"
 
 
 def test_the_curves_show_the_history():
@@ -218,6 +259,28 @@ def test_mixed_precision_only_on_request(blobs: Dataset):
 
     assert precision(None) == precision(False) == torch.float32  # on a CPU
     assert precision(True) == torch.bfloat16
+
+
+@pytest.mark.parametrize("coding", ["amplitude", "phase"])
+@pytest.mark.parametrize("readout", ["intensity", "four_step"])
+@pytest.mark.parametrize("complex_kernels", [True, False])
+def test_light_is_not_rounded_in_mixed_precision(coding, readout, complex_kernels):
+    """bfloat16 has no complex numbers, and two digits too few to be squared: the head alone is computed in it."""
+    random = torch.Generator().manual_seed(0)
+    part = Split(torch.rand(20, 8, 8, generator=random), torch.randint(3, (20,), generator=random))
+    dataset = Dataset("noise", ("a", "b", "c"), part, part, part)
+    shape = {"size": 8, "classes": 3, "depth": 1, "outputs": 3, "pool": 2, "hidden": 4}
+    keys = {"coding": coding, "readout": readout, "complex_kernels": complex_kernels}
+    net = build(lambda: Student(StudentConfig.model_validate(shape | keys)), 0)
+    fit(net, dataset, FitConfig(epochs=1, batch=10), seed=0, amp=True)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        mixed = net(part.images)
+    averaged = net.see(part.images).detach()
+    exact = net.head(net.normalise(averaged))
+    assert mixed.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(mixed, net.head(net.normalise(averaged)))
+    assert not torch.equal(mixed.float(), exact)
 
 
 def test_the_profile_counts_every_part(blobs: Dataset):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from typer.testing import CliRunner
 from fouroptics.errors import FourOpticsError
 from models import train
 from models.batch import Batch
-from models.data import Dataset, Split
+from models.data import Dataset, Split, fashion_subset
 from models.optimiser import FitConfig
+from models.student import Student, StudentConfig
 from models.train import build, fit
 
 RECIPE = """
@@ -172,10 +174,25 @@ def test_a_state_of_another_training(dataset: Dataset, tmp_path: Path):
         fit(build(Net, 0), dataset, ALL.model_copy(update={"epochs": 6}), seed=0, state=state)
     with pytest.raises(FourOpticsError, match="of another network"):
         fit(build(lambda: Net(width=5), 0), dataset, ALL, seed=0, state=state)
+    other = Split(dataset.train.images.flip(0), dataset.train.labels)  # as another seed of the table [data] draws
+    with pytest.raises(FourOpticsError, match=r"of a training with data = noise, 50 images, CRC-32 [0-9a-f]{8}, not"):
+        fit(build(Net, 0), replace(dataset, train=other), ALL, seed=0, state=state)
     for content in (b"", b"something else", state.read_bytes()[:500]):  # whole, they are a zip file
         state.write_bytes(content)
         with pytest.raises(FourOpticsError, match="remove it to start anew"):
             fit(build(Net, 0), dataset, ALL, seed=0, state=state)
+
+
+def test_a_state_of_a_network_that_means_something_else(tmp_path: Path):
+    """Weights of the same shapes, but another readout: the state would load."""
+    whole, few = fashion_subset(), FitConfig(epochs=1)
+    dataset = replace(whole, train=whole.train.first(20), validation=whole.validation.first(4))
+    one, other = (StudentConfig(depth=1, outputs=2, hidden=0, readout=kind) for kind in ("intensity", "four_step"))
+    fit(build(lambda: Student(one), 0), dataset, few, seed=0, state=tmp_path / "s")
+    with pytest.raises(
+        FourOpticsError, match=r"of a training with network = .*readout='intensity'.*, not .*'four_step'"
+    ):
+        fit(build(lambda: Student(other), 0), dataset, few, seed=0, state=tmp_path / "s")
 
 
 def test_a_state_is_written_whole_or_not_at_all(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

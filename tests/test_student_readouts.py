@@ -194,8 +194,17 @@ def test_halves_belong_to_the_readout_split(small_bench, small_masks, small_halv
 
 def test_what_a_bench_cannot_hold_is_refused(small_bench, small_masks):
     pooled = make_student(**(SMALL | {"size": 16, "depth": 2}), bands=(9, 7))
-    with pytest.raises(fo.FourOpticsError, match="spectral pooling merges into masks"):
-        ideal_amplitude(small_bench, pooled)
+    rectified = make_student(**pooled.config.model_dump(exclude={"readout", "rectified"}), rectified=True)
+    cases = [(pooled, "spectral pooling merges into masks"), (rectified, "rectified = true: .* no light does")]
+    for student, message in cases:
+        with pytest.raises(fo.FourOpticsError, match=message):
+            ideal_amplitude(small_bench, student)
+        with pytest.raises(fo.FourOpticsError, match=message):
+            check_pairing(small_bench, small_masks, student)
+        with pytest.raises(fo.FourOpticsError, match=message):
+            calibrate(small_bench, response(small_bench, small_masks), student, some_images(2, 16, 16), None)
+        with pytest.raises(fo.FourOpticsError, match=message):  # before the training
+            for_bench(student.config, small_bench.config)
     with pytest.raises(fo.FourOpticsError, match="3 input channels"):
         check_pairing(small_bench, small_masks, make_student(**SMALL, channels=3))
 

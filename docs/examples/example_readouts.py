@@ -98,7 +98,7 @@ for row, kind in zip(axes, CHANGES, strict=True):
     for place in row:
         place.set(xticks=[], yticks=[])
 for i in range(4):
-    axes[0 if i == 0 else 2, i].set_title(f"frame {i + 1}")
+    axes[(0, 1, 2, 2)[i], i].set_title(f"frame {i + 1}")
 axes[0, 4].set_title("detected")
 axes[0, 5].set_title("wanted")
 

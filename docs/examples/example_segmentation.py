@@ -33,12 +33,12 @@ shares = truth.flatten().bincount(minlength=6) / truth.numel()
 print({name: f"{share:.1%}" for name, share in zip(data.classes, shares.tolist(), strict=True)})
 
 # %%
-# The optics of two students. The first learns 32 kernels as four 3 x 3 layers with nothing between them; the second has
+# The optics of two students. The first learns 56 kernels as four 3 x 3 layers with nothing between them; the second has
 # 8 + 16 + 32 kernels of 3 x 3 taps, each tap a square of 1, 2 or 4 pixels, as if the picture were halved twice. Either
 # is one stack of kernels for a bench: in double precision, what the layers make one by one is what the stack makes.
 torch.manual_seed(0)
 stack = Segmenter(SegmenterConfig()).double()
-groups = Segmenter(SegmenterConfig(front="free", groups=(8, 16, 32), outputs=56)).double()
+groups = Segmenter(SegmenterConfig(front="free", groups=(8, 16, 32))).double()
 differences = []
 for name, student in {"stack": stack, "groups": groups}.items():
     with torch.no_grad():
@@ -51,7 +51,7 @@ for name, student in {"stack": stack, "groups": groups}.items():
 
 # %%
 # What the networks say. The digital net has two strided convolutions in place of the optics, and as many electronic
-# products as the student; the plain lens has no mask, and the same head.
+# products as the student; the plain lens has no mask, and the same kind of head.
 with np.load(Path(models.__file__).parents[1] / "docs/results/scenes-texture.npz") as kept:
     named = {name: torch.from_numpy(kept[name]).long() for name in kept}
 columns = {"scene": scenes, "truth": truth} | named

@@ -65,7 +65,7 @@ for row, (name, part) in zip(figure.subfigures(3, 1), rows.items(), strict=True)
     row.suptitle(name, x=0.01, ha="left", fontsize=10)
     for place, picture in zip(line, part[:8], strict=True):
         scaled = (picture / picture.abs().max()).numpy()
-        shown = place.imshow(scaled, cmap="RdBu" if signed else "viridis", vmin=-1 if signed else 0, vmax=1)
+        shown = place.imshow(scaled, cmap="RdBu_r" if signed else "viridis", vmin=-1 if signed else 0, vmax=1)
         place.set(xticks=[], yticks=[])
     row.colorbar(shown, ax=line.tolist(), shrink=0.8, label="weight / max" if signed else "|H| / max")
 plt.show()

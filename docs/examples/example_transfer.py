@@ -8,6 +8,7 @@ to a bench whose panel blurs its mask by a pixel, and its head is trained again 
 """
 
 import tomllib
+from functools import partial
 
 import matplotlib.pyplot as plt
 import torch
@@ -74,7 +75,7 @@ right.legend(frameon=False)
 # whose pixels talk to each other, as much as a blur of one pixel, which nobody told the compiler. Gain and offset of
 # each channel are fitted there.
 bench = fo.FourF(tomllib.loads(EXAMPLE))
-masks = fo.masks.from_kernels(student.collapse(), bench, light=0.08)
+masks = fo.masks.from_kernels(student.collapse(), bench, encoding=partial(fo.encoding.phase_only, steps=120))
 config = bench.config.model_dump()
 blurred = fo.FourF(config | {"panel": config["panel"] | {"crosstalk": 1.0}})
 optics = response(blurred, masks)

@@ -67,7 +67,10 @@ def _found(folder: Path, stem: str, remedy: str) -> tuple[Path, np.ndarray]:
     path = next((name for name in names if name.is_file()), None)
     if path is None:
         raise FourOpticsError(f"{names[0]}: no such file, and none without .gz; {remedy}")
-    return path, read_idx(path)
+    try:
+        return path, read_idx(path)
+    except FourOpticsError as error:
+        raise FourOpticsError(f"{error}; {remedy}") from None
 
 
 def read_idx(path: str | Path) -> np.ndarray:

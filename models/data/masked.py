@@ -86,7 +86,7 @@ def read_two_levels(path: Path) -> np.ndarray:
     grey = np.asarray(opened(path, CARVANA).convert("L"))
     if set(levels := np.unique(grey).tolist()) - {0, 255}:
         raise FourOpticsError(
-            f"{path}: holds {len(levels)} grey levels, {min(levels)} to {max(levels)}; 0 and 255 expected"
+            f"{path}: holds {len(levels)} grey levels, {min(levels)} to {max(levels)}; 0 and 255 expected; {CARVANA}"
         )
     return (grey > 0).astype(np.uint8)
 

@@ -24,7 +24,7 @@ def opened(path: Path, remedy: str = "fetch it again, or remove it") -> Image.Im
     Raises
     ------
     FourOpticsError
-        If it is missing, damaged, or has more than 8 bits a channel.
+        If it is missing or damaged, or grey with more than 8 bits.
     """
     try:
         with Image.open(path) as image:
@@ -101,6 +101,8 @@ def read(
             images[index] = item  # as it is: 10 times faster for 60,000 small images
             continue
         picture = Image.fromarray(item) if isinstance(item, np.ndarray) else opened(item)
+        if picture.mode == "P":  # with transparent colours Pillow warns of any other way
+            picture = picture.convert("RGBA")
         found = picture.height, picture.width
         if not resize and found != shape:
             sizes = f"{found[0]} x {found[1]} pixels (y, x), the first image has {shape[0]} x {shape[1]}"
