@@ -7,6 +7,8 @@ Images
     make_subset   Fashion-MNIST (IDX files) -> fashion_subset.npz, the part of it that comes with the repository
 Networks
     student       the one-pass student: a linear stack that merges into one kernel an output, a readout, a head
+    head          linear layers behind a camera
+    pictures      images with their channel axis, of the right size
     front         the optical layer as arithmetic: correlation, merging, averages taken first
     spectral      convolution in the spectrum, spectral pooling, and when it is faster
     teacher       the nonlinear networks that a student learns from
