@@ -24,7 +24,20 @@ from benchmarks import (
 from benchmarks.goals import GOALS, judge
 from benchmarks.harness import Row, Run
 
-MODULES = (propagation, batch, planes, fourf, passes, gradient, gerchberg_saxton, memory, busy, lens, compiled, spectral)
+MODULES = (
+    propagation,
+    batch,
+    planes,
+    fourf,
+    passes,
+    gradient,
+    gerchberg_saxton,
+    memory,
+    busy,
+    lens,
+    compiled,
+    spectral,
+)
 QUESTIONS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

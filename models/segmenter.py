@@ -94,13 +94,15 @@ class Segmenter(Student):
 
     def __init__(self, config: SegmenterConfig) -> None:
         super().__init__(config)
-        self.groups, self.rooted = config.groups, config.root and config.readout == "intensity"
+        self.groups = config.groups
         if config.groups:
             self.stack = nn.ParameterList(torch.randn(n, config.channels, 3, 3) / 3 for n in config.groups)
         if config.front == "delta":
             self.register_buffer("fixed", _cell(config.outputs, config.channels, config.read))
         assert isinstance(config.hidden, int)
         channels, side, _ = config.features
+        if config.root and config.readout == "intensity":
+            self.normalise = nn.Sequential(Root(), self.normalise)
         self.head = decoder(channels, config.hidden, config.blocks, config.classes, config.size // side)
 
     def weights(self) -> list[Tensor]:
@@ -108,13 +110,6 @@ class Segmenter(Student):
         if not self.groups:
             return super().weights()
         return [torch.cat([_enlarged(part, 2**i, self.config.kernel_size) for i, part in enumerate(self.stack)])]
-
-    def classify(self, detected: Tensor) -> Tensor:
-        """Scores (B, classes, size, size) of camera pictures (B, channels, y, x)."""
-        averaged = self.average(detected)
-        if self.rooted:
-            averaged = (averaged.clamp(min=0) + 1e-6).sqrt()  # noise may be below 0; a finite slope at 0
-        return self.head(self.normalise(averaged))
 
 
 class DigitalSegmenterConfig(FileConfig):
@@ -170,6 +165,14 @@ class DigitalSegmenter(nn.Module):
         """Multiply-accumulates an image, as `models.macs.count_macs` counts them."""
         c = self.config
         return count_macs(self, next(self.parameters()).new_zeros(1, c.channels, c.size, c.size))
+
+
+class Root(nn.Module):
+    """Square roots of averaged camera numbers, which noise may have taken below 0."""
+
+    def forward(self, averaged: Tensor) -> Tensor:
+        """``sqrt(averaged + 1e-6)``: the slope at 0 is finite."""
+        return (averaged.clamp(min=0) + 1e-6).sqrt()
 
 
 class Block(nn.Module):

@@ -159,6 +159,8 @@ def test_the_head_gets_roots_of_averages_unless_the_readout_is_linear():
         rooted.classify(detected), plain.classify(roots), rtol=0, atol=1e-4
     )  # 1e-6 under the root
     assert rooted.classify(detected - 1).isfinite().all()  # noise of the camera may be below 0
+    scene = torch.rand(2, 16, 16)
+    torch.testing.assert_close(rooted(scene), rooted.classify(rooted.detect(rooted.amplitude(scene))))
     signed = student(readout="reference_pair", size=16, outputs=4).eval()
     torch.testing.assert_close(signed.classify(-detected), plain.classify(-detected))
 

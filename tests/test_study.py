@@ -112,7 +112,7 @@ def test_a_row_replaces_keys_of_the_tables(recipe):
     ],
 )
 def test_a_recipe_that_does_not_fit_together_is_refused(recipe, change, message):
-    recipe.write_text(RECIPE.replace(*change, 1))
+    recipe.write_text(RECIPE.replace(change[0], change[1], 1))
     code, output, found = make(recipe)
     assert code != 0
     assert message in output
