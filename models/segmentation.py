@@ -163,7 +163,7 @@ def trained(
     """Train the network of a row, or read it from `folder`, where it is kept: the network, and the seconds it took."""
     model = build(lambda: network(study, row), seed)
     training = FitConfig.model_validate(study.training.model_dump() | row.training)
-    made = [study.data, model.config, training, *([study.teacher, study.training] if row.transfer == "kd" else [])]
+    made = [study.data, model.config, training, *([study.teacher, study.row[0]] if row.transfer == "kd" else [])]
     text = "".join(config.model_dump_json() for config in made) + f"{row.transfer} {seed}"
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.pt"
     if path.exists():

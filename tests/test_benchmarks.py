@@ -28,6 +28,7 @@ TINY = {
     "memory": {"size": 256},
     "busy": {"sizes": (32,), "passes": 1},
     "lens": {"size": 32, "outputs": (8, 16)},
+    "spectral": {"sizes": ((1, 2, 8, 2), (5, 3, 8, 2))},
     "compiled": {"size": 128, "backend": "eager"},  # the same graph, without a C++ compiler
 }
 

@@ -134,6 +134,7 @@ def invoke(run: Path, bench: Path, *options: str) -> tuple[int, str]:
 def test_command(run: Path, with_teacher: bool, monkeypatch: pytest.MonkeyPatch):
     """One epoch, of a teacher that knows nothing or of labels: the table and the files, not the accuracy."""
     monkeypatch.setattr(command, "RECIPE", RECIPE.model_copy(update={"epochs": 1}))
+    monkeypatch.setenv("COLUMNS", "200")  # no folded names
     if with_teacher:
         save_checkpoint(run / "teacher.pt", Teacher(TeacherConfig(size=8, width=2, hidden=4)))
     bench = run / "bench.toml"
