@@ -57,7 +57,8 @@ def summary(study: StudyConfig, found: list[dict[str, str]]) -> list[tuple[str, 
         against = ""
         if row.against in values:
             mean, low, high = (100 * part for part in difference(values[row.name], values[row.against]))
-            against = f"{mean:+.2f}" + (f" [{low:+.2f}, {high:+.2f}]" if not math.isnan(low) else "")  # one seed: no interval
+            interval = "" if math.isnan(low) else f" [{low:+.2f}, {high:+.2f}]"  # one seed has none
+            against = f"{mean:+.2f}{interval}"
         cells = (f"{statistics.fmean(percent):.2f}{spread}", f"{int(line['macs']):,}", f"{int(line['train']):,}")
         table.append((row.name, *cells, str(len(percent)), row.against or "", against))
     return table
