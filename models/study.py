@@ -34,7 +34,7 @@ from models.runs import commit, load_teacher, save_checkpoint
 from models.scores import accuracy, logits
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
-from models.train import build, fit
+from models.train import build, check, fit
 
 COLUMNS: tuple[str, ...] = ("study", "family", "row", "seed", "metric", "value", "macs", "train", "seconds", "commit")
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -159,6 +159,13 @@ def run(study: StudyConfig, row: RowConfig, seed: int, validate: bool, folder: P
     own = merged(study, row, seed=seed, validate=validate)
     shared = merged(study, RowConfig(name=""), seed=seed, validate=validate)
     dataset = _dataset(own.data.model_dump_json())
+    kinds = {
+        "teacher": lambda: Teacher(own.teacher),
+        "digital": lambda: DigitalNet(own.digital),
+        "student": lambda: Student(own.student),
+    }
+    network = build(kinds[row.network], seed)
+    check(network, dataset, row.name)
     with progress_bar() as progress:
         teacher = None
         if row.network == "teacher" or row.transfer != "none":
@@ -167,7 +174,6 @@ def run(study: StudyConfig, row: RowConfig, seed: int, validate: bool, folder: P
         if row.network == "teacher":
             network = teacher
         else:
-            network = build(lambda: DigitalNet(own.digital) if row.network == "digital" else Student(own.student), seed)
             goal = objective(row, own.training, teacher, dataset.train.images)
             fit(network, dataset, own.training, objective=goal, seed=seed, progress=progress, label=row.name)
     assert network is not None

@@ -7,7 +7,7 @@ torchrun --nproc-per-node=2 -m models.train RECIPE
 import math
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -19,14 +19,17 @@ from pydantic import Field
 from rich.console import Console
 from rich.progress import Progress
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from fouroptics.config import FileConfig
 from fouroptics.errors import ConfigError, FourOpticsError
 from models import parallel
-from models.batch import Objective, batches, count_steps, views
+from models.batch import Batch, Objective, batches, count_steps, views
 from models.data import DataConfig, Dataset, Split, load
 from models.distill import distilled, labels_only
 from models.optimiser import FitConfig, optimiser, schedule
+from models.pictures import with_channels
 from models.progress import Bar, Laps, progress_bar
 from models.resume import load_state, save_state
 from models.runs import save_run
@@ -127,7 +130,7 @@ def fit(
         If there are fewer than two training images or more classes than scores, if the loss is not finite, or if
         `state` is not that of this training.
     """
-    _check(model, dataset, label)
+    check(model, dataset, label)
     device = next(model.parameters()).device
     seen = Split(dataset.train.images.to(device), dataset.train.labels.to(device))
     steps = count_steps(len(seen), recipe.batch)
@@ -144,27 +147,13 @@ def fit(
         bar.finish_epoch(history[-1])
     with parallel.shared(model), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history) + 1, recipe.epochs + 1):
-            start, sums = time.perf_counter(), torch.zeros(3, dtype=torch.float64, device=device)
+            start = time.perf_counter()
             torch.manual_seed(_epoch_seed(seed, epoch))
-            model.train()
             laps.start()
-            for batch in batches(seen, recipe.batch, recipe.flips, shuffle, (epoch - 1) * steps):
-                laps.lap("batch")
-                with mixed:
-                    loss, scores = objective(model, batch)
-                laps.lap("forward and loss")
-                optimizer.zero_grad()
-                parallel.backward(loss, model)
-                laps.lap("backward")
-                if recipe.clip is not None:
-                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                optimizer.step()
-                rates.step()
-                laps.lap("optimiser")
-                sums += torch.stack([loss.detach().double() * len(batch.chosen), *hits(scores, batch.labels)])
-                bar.advance(len(batch.chosen), loss)
-                laps.lap("metrics and bar")
-            total, right, scored = sums.tolist()
+            shown = batches(seen, recipe.batch, recipe.flips, shuffle, (epoch - 1) * steps)
+            total, right, scored = _epoch(model, shown, objective, optimizer, rates, recipe.clip, mixed, bar, laps)
+            if not all(part.isfinite().all() for part in model.parameters()):  # the last step spoils no loss
+                total = math.nan
             if not math.isfinite(total):
                 raise FourOpticsError(f"{label}: the loss is {total} in epoch {epoch}; lower rate = {recipe.rate}")
             validation = metric(model, dataset.validation) if len(dataset.validation) else math.nan
@@ -179,15 +168,52 @@ def fit(
     return history
 
 
-def _check(model: nn.Module, dataset: Dataset, label: str) -> None:
-    """Refuse what torch would refuse in words of its own, on a GPU in no words at all."""
+def _epoch(
+    model: nn.Module,
+    shown: Iterable[Batch],
+    objective: Objective,
+    optimizer: Optimizer,
+    rates: LRScheduler,
+    clip: float | None,
+    mixed: torch.autocast,
+    bar: Bar,
+    laps: Laps,
+) -> list[float]:
+    """Go through the images once: the sum of the loss over them, how many labels were right, and how many there are."""
+    sums = torch.zeros(3, dtype=torch.float64, device=next(model.parameters()).device)
+    model.train()
+    for batch in shown:
+        laps.lap("batch")
+        with mixed:
+            loss, scores = objective(model, batch)
+        laps.lap("forward and loss")
+        optimizer.zero_grad()
+        parallel.backward(loss, model)
+        laps.lap("backward")
+        if clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+        rates.step()
+        laps.lap("optimiser")
+        sums += torch.stack([loss.detach().double() * len(batch.chosen), *hits(scores, batch.labels)])
+        bar.advance(len(batch.chosen), loss)
+        laps.lap("metrics and bar")
+    return sums.tolist()
+
+
+def check(model: nn.Module, dataset: Dataset, label: str) -> None:
+    """Refuse, before any time is spent, what torch would refuse in words of its own, on a GPU in no words at all."""
     if len(dataset.train) < 2:
         raise FourOpticsError(f"{label}: {len(dataset.train)} training images; give at least 2")
-    scores = getattr(getattr(model, "config", None), "classes", math.inf)
-    if len(dataset.classes) > scores:
+    config = getattr(model, "config", None)
+    if config is None:
+        return
+    if len(dataset.classes) > config.classes:
         raise FourOpticsError(
-            f"{label}: classes = {scores}, but the set {dataset.name!r} has {len(dataset.classes)}; set classes to that"
+            f"{label}: classes = {config.classes}, but the set {dataset.name!r} has {len(dataset.classes)}; "
+            "set classes to that"
         )
+    with_channels(dataset.train.images[:1], config.channels, config.size)
 
 
 def _settings(model: nn.Module, dataset: Dataset, recipe: FitConfig, seed: int) -> dict[str, Any]:
@@ -260,6 +286,7 @@ def train(
 
     teacher = build(lambda: Teacher(recipe.teacher), seed).to(device)
     alone, taught = (build(lambda: Student(recipe.student), seed).to(device) for _ in range(2))
+    check(alone, dataset, "student alone")
     history = {"teacher": one("teacher", teacher, recipe.teacher_training)}
     history["alone"] = one("alone", alone, recipe.training)
     how = recipe.training

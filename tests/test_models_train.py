@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 import typer
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from fouroptics.errors import ConfigError, FourOpticsError
 from models import train
+from models.batch import Batch
 from models.data import DataConfig, Dataset, fashion_subset, load
-from models.distill import distilled
+from models.distill import distilled, labels_only
 from models.runs import load_data, load_student, load_teacher, save_checkpoint, save_run
 from models.student import Student, StudentConfig
 from models.teacher import Teacher, TeacherConfig
@@ -98,6 +100,24 @@ def test_a_student_of_each_coding_learns(few: Dataset, coding: str):
 def test_fit_says_when_it_diverges(few: Dataset):
     with pytest.raises(FourOpticsError, match=r"student: the loss is nan in epoch 1; lower rate = 0.003"):
         trained(few, 0, objective=distilled(torch.full((1, 300, 10), math.nan)), label="student")
+
+
+def test_fit_says_when_the_last_step_diverges(few: Dataset):
+    """No loss is computed behind it."""
+
+    def steep(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        loss, scores = labels_only()(net, batch)
+        return 1e20 * loss, scores
+
+    recipe = FitConfig(epochs=1, batch=300, optimiser="sgd", schedule="cosine", warmup=0, rate=1e30)
+    with pytest.raises(FourOpticsError, match=r"training: the loss is nan in epoch 1; lower rate = 1e\+30"):
+        fit(Student(SMALL), few, recipe, objective=steep, seed=0)
+
+
+def test_a_student_of_another_size_is_refused_before_its_teacher_is_trained(few: Dataset):
+    recipe = RecipeConfig(student=SMALL.model_copy(update={"size": 32}))
+    with pytest.raises(FourOpticsError, match=r"takes \(B, 32, 32\)"):
+        train.train(recipe, few, seed=0)
 
 
 def test_a_run_knows_its_images(tmp_path: Path):
