@@ -25,7 +25,8 @@ STYLE: dict[Any, Any] = {"font.size": 9, "figure.dpi": 110, "savefig.dpi": 200, 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all, and close it."""
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    with plt.rc_context(STYLE):
+        figure.savefig(file, format="png")
     plt.close(figure)
     write_whole(path, file.getvalue())
 

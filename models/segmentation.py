@@ -32,7 +32,7 @@ from models.progress import progress_bar
 from models.runs import commit
 from models.scores import logits
 from models.segmenter import DigitalSegmenter, DigitalSegmenterConfig, Segmenter, SegmenterConfig
-from models.study import RESULTS, add_line, lines
+from models.study import RESULTS, RowConfig, add_line, lines
 from models.train import build, fit
 from models.unet import UNet, UNetConfig
 
@@ -79,33 +79,6 @@ def class_weights(labels: Tensor, classes: int) -> Tensor:
     return (weights / weights.mean()).float()
 
 
-class SceneRow(FileConfig):
-    """One row of the study: what differs from the tables of the recipe.
-
-    Parameters
-    ----------
-    name : str
-        In the table.
-    network : {"student", "teacher", "digital"}
-        What is trained; any U-Net is a "teacher".
-    transfer : {"none", "kd"}
-        Whether the teacher of the first row is learned from as well, as `models.distill.distilled` does.
-    against : str, optional
-        Row that this one is compared with, seed by seed.
-    teacher, student, digital, training : dict
-        Keys that replace those of the tables.
-    """
-
-    name: str
-    network: Literal["student", "teacher", "digital"] = "student"
-    transfer: Literal["none", "kd"] = "none"
-    against: str | None = None
-    teacher: dict[str, Any] = Field(default_factory=dict)
-    student: dict[str, Any] = Field(default_factory=dict)
-    digital: dict[str, Any] = Field(default_factory=dict)
-    training: dict[str, Any] = Field(default_factory=dict)
-
-
 class SceneStudyConfig(FileConfig):
     """The recipe of the study.
 
@@ -121,8 +94,8 @@ class SceneStudyConfig(FileConfig):
         The networks.
     training : FitConfig
         How all of them are trained.
-    row : list of SceneRow
-        The first is the teacher.
+    row : list of RowConfig
+        The first is the teacher; any U-Net is one. All learn from the same scenes, and none from a tangent kernel.
     """
 
     family: Literal["Ours"] = "Ours"
@@ -132,23 +105,25 @@ class SceneStudyConfig(FileConfig):
     student: SegmenterConfig = SegmenterConfig()
     digital: DigitalSegmenterConfig = DigitalSegmenterConfig()
     training: FitConfig = FitConfig()
-    row: Annotated[list[SceneRow], Field(min_length=1)]
+    row: Annotated[list[RowConfig], Field(min_length=1)]
 
     def fault(self) -> str | None:
         """Say what does not fit together, if anything."""
         names = [row.name for row in self.row]
         if self.row[0].network != "teacher" or len(set(names)) < len(names):
             return f"row.name = {names}: give each row a name of its own, and the teacher first"
+        if any(row.data or row.transfer == "ntk" for row in self.row):
+            return "row.data, row.transfer = 'ntk': not for scenes; leave them out"
         unknown = [row.against for row in self.row if row.against not in (None, *names)]
         if unknown:
             return f"row.against = {unknown[0]!r}: no such row; the rows are {', '.join(map(repr, names))}"
         return None
 
 
-def network(study: SceneStudyConfig, row: SceneRow) -> UNet | Segmenter | DigitalSegmenter:
+def network(study: SceneStudyConfig, row: RowConfig) -> UNet | Segmenter | DigitalSegmenter:
     """Make the network of a row, with random weights."""
     if row.network == "teacher":
-        made = UNet(UNetConfig.model_validate(study.teacher.model_dump() | row.teacher))
+        made = UNet(study.teacher)
     elif row.network == "digital":
         made = DigitalSegmenter(DigitalSegmenterConfig.model_validate(study.digital.model_dump() | row.digital))
     else:
@@ -158,7 +133,7 @@ def network(study: SceneStudyConfig, row: SceneRow) -> UNet | Segmenter | Digita
 
 
 def trained(
-    study: SceneStudyConfig, row: SceneRow, dataset: Dataset, seed: int, folder: Path, progress: Progress | None = None
+    study: SceneStudyConfig, row: RowConfig, dataset: Dataset, seed: int, folder: Path, progress: Progress | None = None
 ) -> tuple[nn.Module, float]:
     """Train the network of a row, or read it from `folder`, where it is kept: the network, and the seconds it took."""
     model = build(lambda: network(study, row), seed)
@@ -190,14 +165,14 @@ def objective(dataset: Dataset, training: FitConfig, teacher: nn.Module | None) 
     return distilled(scores, training.temperature, training.alpha, weights)
 
 
-def cost(study: SceneStudyConfig, row: SceneRow) -> int:
+def cost(study: SceneStudyConfig, row: RowConfig) -> int:
     """Electronic multiply-accumulates an image of the network of a row."""
     model = network(study, row)
     return model.electronic_macs() if isinstance(model, Segmenter) else model.macs()
 
 
 def measure(
-    study: SceneStudyConfig, row: SceneRow, dataset: Dataset, seed: int, folder: Path, *, validate: bool
+    study: SceneStudyConfig, row: RowConfig, dataset: Dataset, seed: int, folder: Path, *, validate: bool
 ) -> tuple[dict[str, Any], Tensor]:
     """Train the network of one row with one seed, and score it: its line of the table, and each class."""
     with progress_bar() as progress:

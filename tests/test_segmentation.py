@@ -252,6 +252,8 @@ def test_other_wrong_configurations():
         SceneStudyConfig.model_validate({"row": rows})
     with pytest.raises(ConfigError, match="teacher first"):
         SceneStudyConfig.model_validate({"row": rows[1:]})
+    with pytest.raises(ConfigError, match="row.transfer = 'ntk': not for scenes"):
+        SceneStudyConfig.model_validate({"row": [rows[0], {"name": "b", "transfer": "ntk"}]})
 
 
 def test_the_recipe_is_read_and_no_control_is_cheaper_than_the_student():
