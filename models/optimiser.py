@@ -39,7 +39,7 @@ class FitConfig(FileConfig):
     flips : {"none", "horizontal", "both"}
         Whether images, each batch as a whole, are mirrored at random: in x, or in x and in y.
     temperature, alpha : float
-        Of `models.distill.kd_loss`; used only if there is a teacher.
+        Of `models.distill.kd_loss`; used only if there is a teacher. The temperature may be inf: logit matching.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 12
@@ -52,7 +52,7 @@ class FitConfig(FileConfig):
     batch: Annotated[int, Field(ge=2)] = 256
     clip: Annotated[float, Field(gt=0)] | None = None
     flips: Flips = "none"
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 1.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
