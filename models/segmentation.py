@@ -38,6 +38,7 @@ from models.unet import UNet, UNetConfig
 
 RECIPE = Path(__file__).parent / "recipes" / "scenes.toml"
 CLASSES: tuple[str, ...] = ("study", "row", "seed", "class", "iou")  #: columns of the table of classes
+BACKGROUND = "all background"  #: row of the control that names no pixel anything else
 SHOWN = 8  #: test scenes that ``--pictures`` keeps
 
 
@@ -178,23 +179,29 @@ def measure(
     with progress_bar() as progress:
         model, seconds = trained(study, row, dataset, seed, folder, progress)
     part = dataset.validation if validate else dataset.test
-    iou = class_iou(confusion(logits(model, part.images, batch=100), part.labels))
-    line = {"family": study.family, "row": row.name, "seed": seed, "metric": "mIoU"}
-    line |= {"value": round(iou.nanmean().item(), 6), "macs": cost(study, row), "train": len(dataset.train)}
-    return line | {"seconds": round(seconds, 1), "commit": commit()}, iou
+    known = {"row": row.name, "seed": seed, "macs": cost(study, row), "seconds": round(seconds, 1)}
+    return scored(logits(model, part.images, batch=100), part.labels, known | {"train": len(dataset.train)})
 
 
-def add_classes(path: Path, line: dict[str, Any], names: tuple[str, ...], iou: Tensor) -> None:
-    """Add a line for each class to the table of classes, made with its header if need be."""
-    text = io.StringIO(newline="")
+def scored(scores: Tensor, labels: Tensor, known: dict[str, Any]) -> tuple[dict[str, Any], Tensor]:
+    """Score pixels, see `confusion`: a line of the table, with what is `known` of the network, and each class."""
+    iou = class_iou(confusion(scores, labels))
+    line = {"family": "Ours", "metric": "mIoU", "value": round(iou.nanmean().item(), 6), "commit": commit()}
+    return line | known, iou
+
+
+def keep(path: Path, line: dict[str, Any], names: tuple[str, ...], iou: Tensor) -> None:
+    """Add a line to the table, and a line for each class to the table of classes, made with its header if need be."""
+    text, classes = io.StringIO(newline=""), path.with_stem(f"{path.stem}-classes")
     rows = csv.DictWriter(text, CLASSES, extrasaction="ignore", lineterminator="\n")
-    if not path.exists():
+    if not classes.exists():
         rows.writeheader()
     rows.writerows(
         line | {"class": name, "iou": round(value, 4)} for name, value in zip(names, iou.tolist(), strict=True)
     )
-    with path.open("a", encoding="utf-8", newline="") as file:
+    with classes.open("a", encoding="utf-8", newline="") as file:
         file.write(text.getvalue())
+    add_line(path, line)
 
 
 def add_picture(path: Path, name: str, named: Tensor) -> None:
@@ -225,15 +232,18 @@ def main(
         output = output or RESULTS / f"{path.stem}{'-validation' if validate else ''}.csv"
         done = {(line["row"], int(line["seed"])) for line in lines(output)}
         dataset = load(study.data)
+        if (BACKGROUND, 0) not in done:
+            labels = (dataset.validation if validate else dataset.test).labels
+            equal = torch.zeros(len(labels), len(dataset.classes), *labels.shape[1:])  # the first class is named
+            known = {"study": path.stem, "row": BACKGROUND, "seed": 0, "macs": 0, "train": 0, "seconds": 0}
+            line, iou = scored(equal, labels, known)
+            keep(output, line, dataset.classes, iou)
         for number in seed if seed is not None else range(study.seeds):
             for one in study.row:
                 if (one.name, number) in done or (row is not None and one.name not in row):
                     continue
                 line, iou = measure(study, one, dataset, number, folder, validate=validate)
-                add_classes(
-                    output.with_stem(f"{output.stem}-classes"), {"study": path.stem} | line, dataset.classes, iou
-                )
-                add_line(output, {"study": path.stem} | line)
+                keep(output, {"study": path.stem} | line, dataset.classes, iou)
                 if pictures is not None:
                     model = trained(study, one, dataset, number, folder)[0]
                     add_picture(pictures, one.name, logits(model, dataset.test.images[:SHOWN]).argmax(1))

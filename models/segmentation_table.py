@@ -16,8 +16,8 @@ import typer
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks.export import write_whole
 from models.data.scenes import SCENE_CLASSES
-from models.segmentation import RECIPE, SceneStudyConfig
-from models.study import RESULTS, lines
+from models.segmentation import BACKGROUND, RECIPE, SceneStudyConfig
+from models.study import RESULTS, RowConfig, lines
 from models.tables import by_row, difference
 
 HEADER = ("", "mIoU, %", *SCENE_CLASSES, "kMAC", "seeds", "compared with", "difference, points")
@@ -35,7 +35,7 @@ def summary(study: SceneStudyConfig, found: list[dict[str, str]], classes: list[
     """
     values, macs = by_row(found), {line["row"]: int(line["macs"]) for line in found}
     table = []
-    for row in (row for row in study.row if row.name in values):
+    for row in (row for row in (*study.row, RowConfig(name=BACKGROUND)) if row.name in values):
         percent = [100 * value for value in values[row.name].values()]
         spread = f" ± {statistics.stdev(percent):.1f}" if len(percent) > 1 else ""
         own = [line for line in classes if line["row"] == row.name]

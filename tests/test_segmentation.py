@@ -252,7 +252,7 @@ def test_other_wrong_configurations():
         SceneStudyConfig.model_validate({"row": rows})
     with pytest.raises(ConfigError, match="teacher first"):
         SceneStudyConfig.model_validate({"row": rows[1:]})
-    with pytest.raises(ConfigError, match="row.transfer = 'ntk': not for scenes"):
+    with pytest.raises(ConfigError, match=r"row\.transfer = 'ntk': not for scenes"):
         SceneStudyConfig.model_validate({"row": [rows[0], {"name": "b", "transfer": "ntk"}]})
 
 
@@ -284,9 +284,11 @@ def test_a_study_writes_each_line_once(tmp_path: Path):
     assert first.exit_code == 0, first.output
     text = output.read_text()
     rows = [line.split(",") for line in text.splitlines()]
-    assert [row[2] for row in rows] == ["row", "U-Net", "distilled"]
+    assert [row[2] for row in rows] == ["row", "all background", "U-Net", "distilled"]
     classes = (tmp_path / "tiny-classes.csv").read_text().splitlines()
-    assert len(classes) == 1 + 2 * 6
+    assert len(classes) == 1 + 3 * 6
+    assert [line.rsplit(",", 1)[1] for line in classes[2:7]] == ["0.0"] * 5
+    assert float(rows[1][5]) == pytest.approx(float(classes[1].rsplit(",", 1)[1]) / 6, abs=1e-4)  # rounding
     with np.load(pictures) as kept:
         assert {name: kept[name].shape for name in kept} == {"U-Net": (2, 32, 32), "distilled": (2, 32, 32)}
     again = CliRunner().invoke(app, command)
@@ -306,7 +308,7 @@ def test_the_table_pairs_seeds():
     study = SceneStudyConfig.model_validate(
         {"row": [{"name": "U-Net", "network": "teacher"}, {"name": "student", "against": "U-Net"}, {"name": "later"}]}
     )
-    values = {"U-Net": (0.60, 0.70), "student": (0.50, 0.56)}
+    values = {"U-Net": (0.60, 0.70), "student": (0.50, 0.56), "all background": (0.12,)}
     found = [
         {"row": name, "seed": str(seed), "value": str(value), "macs": "1500000"}
         for name, both in values.items()
@@ -314,6 +316,6 @@ def test_the_table_pairs_seeds():
     ]
     classes = [{"row": name, "class": kind, "iou": "0.5"} for name in values for kind in SCENE_CLASSES]
     table = summary(study, found, classes)
-    assert [row[0] for row in table] == ["U-Net", "student"]
+    assert [row[0] for row in table] == ["U-Net", "student", "all background"]
     # differences -10 and -14: mean -12, standard deviation 2.83, t(0.975, 1) = 12.7
     assert table[1] == ["student", "53.0 ± 4.2", *["50"] * 6, "1,500", "2", "U-Net", "-12.0 [-37.4, +13.4]"]
