@@ -108,7 +108,7 @@ class StudentConfig(FileConfig):
         if self.readout == "split" and (self.complex_kernels or self.coding == "phase"):
             key = "coding = 'phase'" if self.coding == "phase" else "complex_kernels = true"
             return f"{key}: readout 'split' is of incoherent light, which has no phase; take another readout"
-        if self.rectified and (self.bands is None or self.complex_kernels or self.coding == "phase"):
+        if self.rectified and (self.bands is None or not self.real):
             return "rectified = true: it is of pooling (bands) of real light; leave it out"
         if self.read > 2 * self.picture:
             return f"read = {self.read}: of {self.picture} pixels that reads none; take a smaller one"
@@ -125,6 +125,11 @@ class StudentConfig(FileConfig):
         if self.bands[0] > sides[0]:
             return f"bands = {list(self.bands)}: an image with its border has {sides[0]} samples; take at most as many"
         return None
+
+    @property
+    def real(self) -> bool:
+        """Whether light and kernels have no phase but 0 and pi."""
+        return not (self.complex_kernels or self.coding == "phase")
 
     @property
     def layers(self) -> list[int]:
@@ -287,23 +292,30 @@ class Student(nn.Module):
                 field = field.relu() if c.rectified else field
         return self.sampled(field[..., : c.picture, : c.picture])
 
-    def amplitude(self, images: Tensor, kernels: Tensor | None = None) -> Tensor:
+    def merged(self) -> Tensor:
+        """Merge the stack: `kernels`, or with spectral pooling the mask that `models.spectral.masked` takes."""
+        c = self.config
+        if c.bands is None or c.periods is None:
+            return self.kernels()
+        return merge_spectra(self.weights(), c.periods, c.bands[-1], half=c.real)
+
+    def amplitude(self, images: Tensor, merged: Tensor | None = None) -> Tensor:
         """Compute the amplitude (B, outputs, y, x) at the pixels that are read of images (B[, channels], size, size).
 
         Linear in the light that `encode` makes of them, unless the student is rectified; complex if it or the kernels
-        are. `kernels` are the merged ones, if they are at hand.
+        are. `merged` is the merged stack, if it is at hand.
         """
         if self.config.rectified:
             return self.run_stack(images)
+        merged = self.merged() if merged is None else merged
         c, light = self.config, self.encode(images)
         if c.bands is not None and c.periods is not None:
-            half, band, first = not (light.is_complex() or c.complex_kernels), c.bands[-1], c.periods[0]
-            mask = merge_spectra(self.weights(), c.periods, band, half=half)
-            field = masked(light, mask, (first, first), (band, band), half=half)
+            band, first = c.bands[-1], c.periods[0]
+            field = masked(light, merged, (first, first), (band, band), half=c.real)
             return self.sampled(field[..., : c.picture, : c.picture])
-        kernels, start = self.kernels() if kernels is None else kernels, c.read_pixels.start
-        light = _bordered(light, kernels.shape[-1])[..., start:, start:]
-        return convolve(light, kernels, stride=c.read)
+        start = c.read_pixels.start
+        light = _bordered(light, merged.shape[-1])[..., start:, start:]
+        return convolve(light, merged, stride=c.read)
 
     def sampled(self, picture: Tensor) -> Tensor:
         """Pixels that are read of a whole camera picture (..., y, x)."""
@@ -348,9 +360,9 @@ class Student(nn.Module):
         """
         c = self.config
         if c.readout == "intensity" or c.bands is not None or c.pool == 1:
-            kernels = None if c.bands is not None else self.kernels()
+            merged = None if c.rectified else self.merged()
             some = max(AT_ONCE // (c.outputs * c.picture**2), 1)
-            averaged = [self.average(self.detect(self.amplitude(part, kernels))) for part in images.split(some)]
+            averaged = [self.average(self.detect(self.amplitude(part, merged))) for part in images.split(some)]
             return torch.cat(averaged)
         light = self.encode(images)
         return self.detect(averaged_correlation(light, self.kernels(), self.get_buffer("averages")))
