@@ -38,8 +38,6 @@ validation = 0
 epochs = 12
 rate = 1e-2
 flips = "horizontal"
-
-[digital]
 """
 
 
