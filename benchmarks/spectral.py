@@ -12,7 +12,7 @@ from models.spectral import spectral_convolution, spectral_is_faster
 
 Convolution = Callable[[Tensor, Tensor, int], Tensor]
 TAPS = (5, 9, 13, 15, 21, 33)
-SIZES = ((1, 16, 28, 64), (1, 16, 64, 32), (3, 32, 64, 32), (16, 16, 64, 32), (1, 16, 224, 4))  # in, out, pixels, batch
+SIZES = ((1, 16, 28, 64), (1, 16, 64, 32), (3, 32, 64, 16), (16, 16, 64, 8), (1, 16, 224, 4))  # in, out, pixels, batch
 
 
 def measure(run: Run, sizes: tuple[tuple[int, int, int, int], ...] = SIZES) -> list[Row]:
