@@ -5,10 +5,9 @@ from statistics import median
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmarks.harness import FLOOR, Call, Row, Run, floor, spread, steady
-from models.spectral import spectral_convolution, spectral_is_faster
+from models.spectral import direct_convolution, spectral_convolution, spectral_is_faster
 
 Convolution = Callable[[Tensor, Tensor, int], Tensor]
 TAPS = (5, 9, 13, 15, 21, 33)
@@ -34,12 +33,12 @@ def measure(run: Run, sizes: tuple[tuple[int, int, int, int], ...] = SIZES) -> l
 def _compare(case: str, light: Tensor, outputs: int, k: int, learns: bool, run: Run) -> tuple[list[Row], float | None]:
     seed = torch.Generator().manual_seed(1)
     kernels = torch.randn(outputs, light.shape[1], k, k, generator=seed).to(light.device).requires_grad_(learns)
-    forms: dict[str, Convolution] = {"direct": _direct, "spectral": spectral_convolution}
+    forms: dict[str, Convolution] = {"direct": direct_convolution, "spectral": spectral_convolution}
     with torch.set_grad_enabled(learns):
         chosen = "spectral" if spectral_is_faster(light, kernels, k // 2) else "direct"
     with torch.no_grad():
-        right = _direct(light.double(), kernels.double(), k // 2)
-        errors = [float((form(light, kernels, k // 2) - right).norm() / right.norm()) for form in forms.values()]
+        right = direct_convolution(light[:1].double(), kernels.double(), k // 2)  # seconds, of all images
+        errors = [float((form(light, kernels, k // 2)[:1] - right).norm() / right.norm()) for form in forms.values()]
     calls = {name: _call(form, light, kernels, learns) for name, form in forms.items()}
     seconds, counts = steady({FLOOR: floor(tuple(light.shape), run.device), **calls}, run)
     times = [median(seconds[name]) for name in forms]
@@ -58,10 +57,6 @@ def _compare(case: str, light: Tensor, outputs: int, k: int, learns: bool, run: 
         for name, time, error in zip(forms, times, errors, strict=True)
     ]
     return rows, times[list(forms).index(chosen)] / min(times) if counts else None
-
-
-def _direct(light: Tensor, kernels: Tensor, padding: int) -> Tensor:
-    return F.conv2d(light, kernels, padding=padding)
 
 
 def _call(form: Convolution, light: Tensor, kernels: Tensor, learns: bool) -> Call:

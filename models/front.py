@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.spectral import spectral_convolution, spectral_is_faster
+from models.spectral import direct_convolution, spectral_convolution, spectral_is_faster
 
 
 def convolve(light: Tensor, kernels: Tensor, padding: int = 0, stride: int = 1) -> Tensor:
@@ -22,7 +22,7 @@ def convolve(light: Tensor, kernels: Tensor, padding: int = 0, stride: int = 1) 
         return torch.complex(*(convolve(part, kernels, padding, stride) for part in (light.real, light.imag)))
     if spectral_is_faster(light, kernels, padding, stride):
         return spectral_convolution(light, kernels, padding)
-    return F.conv2d(light, kernels, padding=padding, stride=stride)
+    return direct_convolution(light, kernels, padding, stride)
 
 
 def merge(stack: list[Tensor]) -> Tensor:
