@@ -172,6 +172,7 @@ class Cost(NamedTuple):
 TRAINING = Cost(direct=0.027, wide=0.076, transform=4.9, product=3.5)  #: forward and backward
 FORWARD = Cost(direct=0.011, wide=0.011, transform=2.5, product=1.4)
 NARROW = 14
+MANY = 1.4  #: of the time of a product, where there are more than FEW channels
 KERNELS = 7  #: the spectra of the kernels cost as much as the products of so many images
 
 
@@ -189,8 +190,8 @@ def spectral_is_faster(light: Tensor, kernels: Tensor, padding: int = 0, stride:
     direct = batch * pairs * math.prod(taps) * math.prod(results)
     period = math.prod(_period(light, kernels, padding))
     transforms, products = batch * (channels + outputs) * period, (batch + KERNELS) * pairs * period / 2
-    product = cost.wide if max(taps) > NARROW else cost.direct
-    return transforms * cost.transform + products * cost.product < direct * product
+    spectral = transforms * cost.transform + products * cost.product * (MANY if channels > FEW else 1)
+    return spectral < direct * (cost.wide if max(taps) > NARROW else cost.direct)
 
 
 def _period(light: Tensor, kernels: Tensor, padding: int) -> Sides:
