@@ -34,7 +34,7 @@ from models.study import RESULTS, RowConfig, lines, objective
 from models.teacher import Teacher, TeacherConfig
 from models.train import History, build, fit
 
-RECIPE = Path(__file__).parent / "recipes" / "elpv.toml"
+RECIPE = Path(__file__).parent / "recipes" / "resolution.toml"
 OUTPUT = RESULTS / "resolution.csv"
 Config = TypeVar("Config", bound=FileConfig)
 

@@ -18,8 +18,8 @@ from models.data.scenes import SCENE_CLASSES, scenes
 from models.macs import count_macs
 from models.scores import logits
 from models.segmentation import SceneStudyConfig, class_iou, class_weights, confusion, miou, network, objective
-from models.segmentation_table import summary
 from models.segmenter import DigitalSegmenter, DigitalSegmenterConfig, Segmenter, SegmenterConfig
+from models.tables import scene_summary
 from models.train import FitConfig, build, fit
 from models.unet import UNet, UNetConfig, up_convolution
 
@@ -315,7 +315,7 @@ def test_the_table_pairs_seeds():
         for seed, value in enumerate(both)
     ]
     classes = [{"row": name, "class": kind, "iou": "0.5"} for name in values for kind in SCENE_CLASSES]
-    table = summary(study, found, classes)
+    table = scene_summary(study, found, classes)
     assert [row[0] for row in table] == ["U-Net", "student", "all background"]
     # differences -10 and -14: mean -12, standard deviation 2.83, t(0.975, 1) = 12.7
     assert table[1] == ["student", "53.0 ± 4.2", *["50"] * 6, "1,500", "2", "U-Net", "-12.0 [-37.4, +13.4]"]
