@@ -18,6 +18,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
@@ -194,8 +195,12 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
 
 
+@lru_cache(maxsize=1)
 def commit() -> str | None:
-    """Ask git for the commit of this checkout, with ``-dirty`` if files differ; None outside a checkout."""
+    """Ask git for the commit of this checkout, with ``-dirty`` if files differ; None outside a checkout.
+
+    Asked once: a checkout that moves on under a long study changes nothing in the code that is running.
+    """
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         answer = subprocess.check_output(command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, timeout=10)

@@ -160,7 +160,8 @@ class Cost(NamedTuple):
     """Nanoseconds: a product of a direct convolution, one of a wide kernel, a sample of an FFT, a product of spectra.
 
     On one core of an AMD EPYC with torch 2.13 (oneDNN, MKL), from 72 sizes of 28 to 224 pixels, 3 to 33 taps and 1, 3
-    and 16 channels to 16 and 32. `benchmarks.spectral` shows what the choice is worth.
+    and 16 channels to 16 and 32; FORWARD.direct and MANY were then set by cases of `benchmarks.spectral` that had gone
+    wrong, so what that shows of the choice is no test on other sizes.
     """
 
     direct: float
