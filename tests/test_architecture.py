@@ -92,7 +92,7 @@ def test_imports_go_one_way():
         ("fouroptics/light/x.py", "import fouroptics.waves.y"),
         ("fouroptics/waves/x.py", "from ..masks import y"),
         ("fouroptics/light/x.py", "def f():\n    from models import y"),
-        ("fouroptics/cli.py", "import fouroptics as fo"),
+        ("fouroptics/cli/app.py", "import fouroptics as fo"),
         ("fouroptics/light/x.py", "from fouroptics.light import y"),
         ("fouroptics/light/x.py", "from typing import TYPE_CHECKING"),
         ("fouroptics/light/x.py", "import torch\ntorch.fft.fft2(1)"),

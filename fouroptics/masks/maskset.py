@@ -1,17 +1,16 @@
 """What the compiler hands over and the SLM computer loads: frozen arrays and plain metadata. Imports no torch."""
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from fouroptics.devices.panel import SLMConfig, mask_levels
 from fouroptics.errors import BundleError
+from fouroptics.masks.report import MaskReport, report
 
 #: dtype, shape and unit of each column of a `KernelTable`; K kernels of k x k taps.
 COLUMNS: dict[str, tuple[str, str, str]] = {
@@ -175,46 +174,9 @@ class MaskSet:
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
 
-    def report(self) -> "MaskReport":
+    def report(self) -> MaskReport:
         """Return how well each kernel is realised; print it, read its `rows` or write it with `to_csv`."""
-        t, signs = self.kernels, {1: "+", -1: "-", 0: ""}
-        return MaskReport(
-            [
-                {
-                    "name": f"out{t.out_channel[i]}.in{t.in_channel[i]}{signs[int(t.sign[i])]}",
-                    "mask": int(t.mask[i]),
-                    "correlation": float(t.correlation[i]),
-                    "error": float(t.error[i]),
-                    "efficiency": float(t.efficiency[i]),
-                    "tile_y": int(t.tile[i, 0]),
-                    "tile_x": int(t.tile[i, 1]),
-                    "scale": float(t.scale[i]),
-                }
-                for i in range(len(t))
-            ]
-        )
-
-
-@dataclass(frozen=True)
-class MaskReport:
-    """One row a kernel: name, mask, correlation, relative error, efficiency, tile (image pixels) and scale."""
-
-    rows: list[dict[str, Any]]
-
-    def __str__(self) -> str:
-        table = [list(self.rows[0])]
-        table += [
-            [f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row.values()] for row in self.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join("  ".join(map(str.rjust, line, widths)) for line in table)
-
-    def to_csv(self, path: str | Path) -> None:
-        """Write the rows as a CSV file with a header line, numbers in full precision."""
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(self.rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        return report(self.kernels)
 
 
 def frame_findings(phase: np.ndarray | None, gray: np.ndarray, slm: SLMConfig) -> Iterator[Finding]:

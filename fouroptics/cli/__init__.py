@@ -1,0 +1,15 @@
+"""The command line: ``fouroptics new | check | schedule | cost | schema | table | simulate | plot | masks ...``.
+
+What is heavy is imported by the command that needs it. An error is one message on stderr and the exit code 1, a wrong
+call 2. Each file is written whole or not at all.
+
+=====  ==========================================================
+app    the application, its errors, what the commands share
+bench  commands about a bench
+masks  commands about masks
+=====  ==========================================================
+"""
+
+from fouroptics.cli import bench as bench
+from fouroptics.cli import masks as masks
+from fouroptics.cli.app import app as app
