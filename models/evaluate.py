@@ -1,7 +1,8 @@
 """The accuracy ladder: the same test images on every rung from the teacher to the camera, with intervals.
 
-python -m models.evaluate runs/demo bench.toml    the ladder of a run
-python -m models.evaluate                         the tables of all studies (models.study)
+python -m models.evaluate runs/demo bench.toml                           the ladder of a run
+python -m models.evaluate runs/demo bench.toml --captures captures.h5    with what a camera took
+python -m models.evaluate                                                the tables of all studies (models.study)
 """
 
 import copy
@@ -23,10 +24,13 @@ from torch import Tensor
 from fouroptics.bench import readout
 from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
-from fouroptics.masks import bundle
+from fouroptics.masks import bundle, captures
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import KernelTable, MaskSet
+from fouroptics.masks.runsheet import fingerprint
 from models import tables
+from models.captures import known
+from models.captures import predict as predict_captures
 from models.data import Split
 from models.optical import Instrument, calibrate, ideal_amplitude, predict, response
 from models.pairing import check_pairing, with_panel
@@ -225,6 +229,10 @@ def main(
     output: Annotated[Path | None, typer.Option("-o", help="The table; RUN/evaluation.csv if left out.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first; needed if not shift-invariant.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the camera noise.")] = 0,
+    captures_file: Annotated[
+        Path | None, typer.Option("--captures", help="Frames of a run sheet; scored, too.")
+    ] = None,
+    flats: Annotated[bool, typer.Option(help="Divide captures by their flat frames, if they have some.")] = True,
     write: Annotated[bool, typer.Option("--write", help="Write the tables of studies for the pages, too.")] = False,
 ) -> None:
     """Print the tables of studies, or evaluate a run's student on a bench.
@@ -237,12 +245,20 @@ def main(
         elif bench_file is None:
             raise FourOpticsError(f"BENCH: missing; a run is evaluated on a bench: models.evaluate {run} bench.toml")
         else:
-            evaluate(run, bench_file, output, images, seed)
+            evaluate(run, bench_file, output, images, seed, captures_file, flats)
     except FourOpticsError as error:
         raise SystemExit(f"error: {error}") from None
 
 
-def evaluate(run: Path, bench_file: Path, output: Path | None, images: int | None, seed: int) -> None:
+def evaluate(
+    run: Path,
+    bench_file: Path,
+    output: Path | None,
+    images: int | None,
+    seed: int,
+    captures_file: Path | None = None,
+    flats: bool = True,
+) -> None:
     """Evaluate the student of a run on a bench, print the rungs, and write them."""
     bench, student, dataset = FourF.from_toml(bench_file), load_student(run / "model.pt"), load_data(run)
     if not (run / "masks.h5").exists():
@@ -253,22 +269,39 @@ def evaluate(run: Path, bench_file: Path, output: Path | None, images: int | Non
     masks = bundle.load(run / "masks.h5")
     check_pairing(bench, masks, student)
     instrument = calibration(run / "instrument.json", bench, masks, student, dataset.train, seed)
-    test = dataset.test if images is None else dataset.test.first(images)
-    digital = Rung("student distilled", readout_name(student.config.readout), logits(student, test.images).argmax(1))
+    kind, test, measured = readout_name(student.config.readout), dataset.test, []
+    test = test if images is None else test.first(images)
+    labels = test.labels
+    if captures_file is not None:
+        taken = captures.read(captures_file, fingerprint(run / "masks.h5"), bench.camera_grid.shape)
+        test, labels = known(taken, dataset.test)
+        measured = [Rung("captures", kind, predict_captures(student, instrument, masks, taken, flats).argmax(1))]
+    rungs = []
+    if test is not None:
+        rungs = [Rung("student distilled", kind, logits(student, test.images).argmax(1))]
+        if bench.is_shift_invariant or not measured:
+            rungs += simulated(student, masks, instrument, dataset.train, test, seed, limited=images is not None)
+    rungs += measured
+    table = rows(rungs, labels, rungs[0].name)
+    save_rows(output or run / ("captures.csv" if measured else "evaluation.csv"), table)
+    Console().print(show_rows(table, f"{len(labels):,} test images", rungs[0].name))
+
+
+def simulated(
+    student: Student, masks: MaskSet, instrument: Instrument, train: Split, test: Split, seed: int, limited: bool
+) -> list[Rung]:
+    """Rungs of a simulated bench; the noisy one alone, and only of a limited number of images, if it has no kernels."""
+    bench = instrument.bench
     if bench.is_shift_invariant:
-        rungs = optical_rungs(student, masks, instrument, dataset.train, test, seed)
-    elif images is None:
+        return optical_rungs(student, masks, instrument, train, test, seed)
+    if not limited:
         raise FourOpticsError(
             "a bench that is not shift-invariant takes seconds to minutes an image: say how many with --images, "
             "such as --images 4"
         )
-    else:
-        noise = torch.Generator().manual_seed(seed)
-        seen = predict(student, response(bench, masks), instrument, test.images, noise, batch=4)
-        rungs = [Rung(f"{bench.config.model} model, camera noise", digital.readout, seen.argmax(1))]
-    table = rows([digital, *rungs], test.labels, digital.name)
-    save_rows(output or run / "evaluation.csv", table)
-    Console().print(show_rows(table, f"{len(test):,} test images", digital.name))
+    noise = torch.Generator().manual_seed(seed)
+    seen = predict(student, response(bench, masks), instrument, test.images, noise, batch=4)
+    return [Rung(f"{bench.config.model} model, camera noise", readout_name(student.config.readout), seen.argmax(1))]
 
 
 if __name__ == "__main__":

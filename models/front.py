@@ -3,11 +3,32 @@
 Everything here is linear in the light.
 """
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.spectral import direct_convolution, spectral_convolution, spectral_is_faster
+
+
+def random_weights(outputs: int, inputs: int, size: int, phase: bool) -> nn.Parameter:
+    """Random weights that keep the variance: as many outputs as inputs times taps, on average; (re, im) last."""
+    parts = (2,) if phase else ()
+    return nn.Parameter(torch.randn(outputs, inputs, size, size, *parts) / math.sqrt((1 + phase) * inputs * size**2))
+
+
+def deltas(outputs: int, inputs: int, size: int, phase: bool) -> Tensor:
+    """Kernels of a plain lens: output o shows channel o, and starts again behind the last."""
+    kernels = torch.zeros(outputs, inputs, size, size)
+    kernels[torch.arange(outputs), torch.arange(outputs) % inputs, size // 2, size // 2] = 1
+    return torch.stack([kernels, 0 * kernels], -1) if phase else kernels
+
+
+def bordered(light: Tensor, size: int) -> Tensor:
+    """Light with the zeros that make a valid convolution of `size` taps a 'same' one."""
+    before, after = size // 2, size - 1 - size // 2
+    return F.pad(light, (before, after, before, after))
 
 
 def convolve(light: Tensor, kernels: Tensor, padding: int = 0, stride: int = 1) -> Tensor:

@@ -31,10 +31,11 @@ from fouroptics.bench.shown import PanelFrames, shown
 from fouroptics.errors import FourOpticsError
 from fouroptics.light.grid import Grid
 from fouroptics.masks import bundle
-from fouroptics.masks.compiler import from_kernels, transfer
-from fouroptics.masks.export import read_kernels
+from fouroptics.masks.compiler import from_kernels
+from fouroptics.masks.kernels import read_kernels
 from fouroptics.masks.layout import Layout, tiled
 from fouroptics.masks.maskset import KernelTable, MaskSet
+from fouroptics.masks.targets import transfer
 from fouroptics.waves.transforms import fourier
 
 MARGIN = 1  #: taps by which the masks reach beyond the kernel on each side

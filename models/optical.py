@@ -1,16 +1,9 @@
-"""The student on the bench: the exact reduction of a shift-invariant bench, the camera, and the fit of its numbers.
-
-In the Fourier model every window of the camera sees the image correlated with one complex kernel of (2 ny - 1)(2 nx -
-1) displacements, which `FourF.kernel` gives with everything that the panel does; in incoherent light the intensities
-are, with kernels that are never negative. What follows is that sum, by FFT: the same light as that of
-``bench(images, masks)`` at the pixels that are read, thousands of times faster. This file is where the inverted image
-is turned upright.
-"""
+"""The student on the bench: the light of its masks, the camera, and the fit of its numbers."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -24,93 +17,38 @@ from fouroptics.bench.fourf import FourF
 from fouroptics.bench.response import correlate
 from fouroptics.errors import FourOpticsError
 from fouroptics.light.grid import Grid
-from fouroptics.masks.compiler import placed, responses, transfer, warn_if_foreign
 from fouroptics.masks.export import write_whole
 from fouroptics.masks.maskset import MaskSet
-from models.incoherent import ideal_halves, power_kernels
-from models.pairing import check_front, check_readout, merged_kernels, output_rows
+from fouroptics.masks.measure import warn_if_foreign
+from fouroptics.masks.targets import transfer
+from models.channels import Lines, SideBySide, in_lines, side_by_side
+from models.incoherent import ideal_halves
+from models.pairing import (
+    check_channels,
+    check_front,
+    check_readout,
+    check_spectrum,
+    merged_kernels,
+    rows_by_channel,
+)
 from models.student import Readout, Student
+from models.windows import Response, Tiles, WholeBench, one_pass
 
-Tiles = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Response:
-    """What one bench with its masks does to an image.
-
-    Attributes
-    ----------
-    bench : FourF
-        The bench.
-    kernels : Tensor
-        Complex (K, 2 ny - 1, 2 nx - 1), the image upright, or (K, C, ...) for images of C channels; real in incoherent
-        light, the K / 2 positive halves first.
-    tiles : tuple of (int, int)
-        (K) centres (y, x) of the windows, in image pixels from the axis.
-    """
-
-    bench: FourF
-    kernels: Tensor
-    tiles: Tiles
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Light at the read pixels, upright, (B, K, ny, nx), of images (B, ny, nx) or (B, C, ny, nx) in [0, 1].
-
-        The field in sqrt(W)/m; in incoherent light the intensity in W/m^2.
-        """
-        light, magnification = self.bench.encode(images).data, self.bench.config.magnification
-        if self.bench.config.light.coherence == "incoherent":
-            power = correlate(readout.intensity(light), self.kernels.to(light.dtype.to_complex())).real
-            return (power / magnification**2).clamp_min(0)  # the FFT leaves 1e-7 below 0
-        if self.kernels.ndim == 3:
-            return -(magnification**-1) * correlate(light, self.kernels)
-        channels = zip(light.unbind(1), self.kernels.unbind(1), strict=True)
-        return -(magnification**-1) * reduce(torch.add, (correlate(*channel) for channel in channels))
-
-
-@dataclass(frozen=True, eq=False)
-class WholeBench:
-    """A bench that is not shift-invariant, such as the wave model, with its masks: the light goes all the way."""
-
-    bench: FourF
-    masks: MaskSet
-
-    @property
-    def tiles(self) -> Tiles:
-        """Centres (y, x) of the windows, in image pixels from the axis, in the order of the outputs."""
-        plan = placed(self.masks)
-        return tuple(plan.tiles[row] for row in output_rows(self.masks.kernels))
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Field at the read pixels, as `Response` gives it, from one grid of image pixels that holds all windows."""
-        plan, grid = placed(self.masks), self.bench.image_grid
-        y, x = ([tile[axis] for tile in plan.tiles] for axis in (0, 1))
-        shape = (max(y) - min(y) + grid.shape[0], max(x) - min(x) + grid.shape[1])
-        low = [n // 2 - m // 2 + min(t) for n, m, t in zip(shape, grid.shape, (y, x), strict=True)]
-        whole = Grid(
-            shape, grid.spacing, (grid.center[0] + low[0] * grid.spacing[0], grid.center[1] + low[1] * grid.spacing[1])
-        )
-        field = self.bench(images, self.masks, onto=whole).data
-        windows = [
-            field[:, mask, ty - min(y) : ty - min(y) + grid.shape[0], tx - min(x) : tx - min(x) + grid.shape[1]]
-            for mask, (ty, tx) in zip(plan.mask, plan.tiles, strict=True)
-        ]
-        return torch.stack([windows[row] for row in output_rows(self.masks.kernels)], 1).flip((-2, -1))
-
-
-Optics = Response | WholeBench
+Optics = Response | WholeBench | SideBySide | Lines
 
 
 def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64) -> Optics:
     """What a bench with its masks does to images, one channel for each output of the kernel table, in their order.
 
     The exact reduction of a shift-invariant bench; the whole bench, thousands of times slower, of any other, such as
-    the wave model.
+    the wave model. Images of several channels go side by side on the display, or each is shown in light of its own, as
+    the masks were laid out.
 
     Raises
     ------
     FourOpticsError
-        If the light is incoherent and the bench not shift-invariant.
+        If the light is incoherent and the bench not shift-invariant, or as `models.pairing.check_channels`,
+        `check_lines` and `check_weights`.
 
     Warns
     -----
@@ -118,20 +56,21 @@ def response(bench: FourF, masks: MaskSet, dtype: torch.dtype = torch.complex64)
         If the masks were compiled for another wavelength, focal length or input.
     """
     warn_if_foreign(masks, bench)
-    plan, rows = placed(masks), output_rows(masks.kernels)
-    tiles = tuple(plan.tiles[row] for row in rows)
-    if bench.config.light.coherence == "incoherent":
-        return Response(bench, power_kernels(masks, rows, bench).to(dtype.to_real()), tiles)
-    if not bench.is_shift_invariant:
-        return WholeBench(bench, masks)
-    return Response(bench, responses(masks, plan.mask, plan.tiles, bench)[rows].to(dtype), tiles)
+    table = masks.kernels
+    channels = len(rows_by_channel(table))
+    if channels > 1:
+        check_channels(table)
+    if table.place is not None:
+        return side_by_side(bench, masks, dtype)
+    return in_lines(bench, masks, dtype) if channels > 1 else one_pass(bench, masks, dtype)
 
 
 def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor]:
     """The student's amplitudes as ideal complex masks give them, one frame a kernel, with no fit.
 
     What passivity took out of each mask, the magnification and the mean beam on the display are known and divided out.
-    For the readout "split" they are what is left of two frames of intensity when they are subtracted.
+    For the readout "split" they are what is left of two frames of intensity when they are subtracted. Channels have
+    displays of their own, of the size of an image, or lines of the light.
 
     Returns
     -------
@@ -141,9 +80,26 @@ def ideal_amplitude(bench: FourF, student: Student) -> Callable[[Tensor], Tensor
     Raises
     ------
     FourOpticsError
-        As `models.pairing.check_front`, or if the student takes several channels in incoherent light.
+        As `models.pairing.check_front` and `check_spectrum`, or if the student takes several channels in incoherent
+        light.
     """
-    kernels, config, beam = merged_kernels(student), bench.config, illumination(bench.config).abs()
+    kernels, size = merged_kernels(student), (student.config.size,) * 2
+    check_spectrum(bench.config, student.config)
+    if len(bench.lines) > 1:
+        lines = zip(bench.lines, kernels.split(1, 1), strict=True)
+        channels = [_ideal(line, student, kernel) for (_, line), kernel in lines]
+        return lambda images: torch.stack(
+            [one(image) for one, image in zip(channels, images.unbind(1), strict=True)], 1
+        )
+    if kernels.shape[1] > 1 and bench.config.input.shape != size:
+        picture = bench.config.input.model_copy(update={"shape": size})
+        bench = FourF(bench.config.model_copy(update={"input": picture}))
+    return _ideal(bench, student, kernels)
+
+
+def _ideal(bench: FourF, student: Student, kernels: Tensor) -> Callable[[Tensor], Tensor]:
+    """`ideal_amplitude` in light of one wavelength."""
+    config, beam = bench.config, illumination(bench.config).abs()
     if student.config.readout == "split":
         if kernels.shape[1] != 1:
             raise FourOpticsError(
@@ -185,6 +141,8 @@ class Instrument:
         Of the optics, for the pattern of the sensor: which of its pixels each window has.
     read : tuple of int
         First image pixel that is read, and the step to the next, in both directions.
+    picture : tuple of int, optional
+        Image pixels (y, x) of a window; left out, as many as the display has.
 
     Raises
     ------
@@ -199,6 +157,7 @@ class Instrument:
     offset: Tensor
     tiles: Tiles
     read: tuple[int, int] = (0, 1)
+    picture: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         check_readout(self.bench.config)
@@ -211,14 +170,16 @@ class Instrument:
     def frames(self, light: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Intensities (B, K, y, x) in W/m^2 of the frames of each image, at the pixels that are read.
 
-        Each frame holds all kernels. With a generator the reference drifts from frame to frame, a random walk.
+        Each frame holds all kernels, and the light (B, C, K, y, x) of all lines, which are shown one after another
+        while it is exposed. With a generator the reference drifts from frame to frame, a random walk.
         """
         start, step = self.read
         light = light[..., start::step, start::step]
         if self.kind == "split":
             return readout.halves(light)
         if self.kind == "intensity":
-            return (readout.intensity(light),)
+            seen = readout.intensity(light)
+            return (seen if seen.ndim == 4 else seen.sum(1),)
         steps, arm = readout.STEPS[self.kind], self.bench.config.reference
         turns = torch.zeros(len(light), len(steps), dtype=light.real.dtype)
         if generator is not None and arm and arm.phase_drift:
@@ -254,8 +215,9 @@ class Instrument:
 
     def pixels(self, tile: tuple[int, int]) -> tuple[list[int], list[int]]:
         """Rows and columns of the camera whose pixels lie nearest to the read pixels of an upright window."""
-        (start, step), d = self.read, self.bench.image_grid.spacing
-        places = self.bench.image_grid.shifted(tile[0] * d[0], tile[1] * d[1]).coordinates()
+        (start, step), image, pose = self.read, self.bench.image_grid, self.bench.config.poses.camera
+        grid, d = Grid(self.picture or image.shape, image.spacing).inverted(), image.spacing
+        places = grid.shifted(tile[0] * d[0] + pose.y, tile[1] * d[1] + pose.x).coordinates()
         sensor = self.bench.camera_grid
         y, x = (
             np.rint((place[::-1][start::step] - axis[0]) / pitch).astype(int)
@@ -273,6 +235,7 @@ class Instrument:
         """Write exposure (s), reference (sqrt(W)/m), gains, offsets and which pixels are read as JSON."""
         data = {"readout": self.kind, "exposure": self.exposure, "reference": self.reference}
         data |= {"gain": self.gain.tolist(), "offset": self.offset.tolist(), "tiles": self.tiles, "read": self.read}
+        data |= {"picture": self.picture}
         write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
 
     @classmethod
@@ -282,17 +245,15 @@ class Instrument:
             data = json.loads(path.read_text(encoding="utf-8"))
             kind, exposure, reference = data["readout"], float(data["exposure"]), float(data["reference"])
             gain, offset = torch.tensor(data["gain"]), torch.tensor(data["offset"])
-            tiles, read = (
-                tuple((int(y), int(x)) for y, x in data["tiles"]),
-                (int(data["read"][0]), int(data["read"][1])),
-            )
+            tiles = tuple((int(y), int(x)) for y, x in data["tiles"])
+            read, picture = (pair and (int(pair[0]), int(pair[1])) for pair in (data["read"], data.get("picture")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FourOpticsError(f"{path}: not a calibration ({error}); the demo writes it beside its masks") from None
         if kind != bench.config.readout.kind:
             raise FourOpticsError(
                 f"{path} is for readout {kind!r}, the bench has {bench.config.readout.kind!r}: change one"
             )
-        return cls(bench, exposure, bench.reference or reference, gain, offset, tiles, read)
+        return cls(bench, exposure, bench.reference or reference, gain, offset, tiles, read, picture)
 
 
 def calibrate(
@@ -314,7 +275,7 @@ def calibrate(
     student : Student
         Whose detected values the numbers shall become.
     images : Tensor
-        Training images (N, y, x) in [0, 1].
+        Training images (N, y, x) or (N, C, y, x) in [0, 1].
     generator : torch.Generator, optional
         Noise of the calibration frames; None for the mean.
     exposure : float, optional
@@ -328,17 +289,18 @@ def calibrate(
     Raises
     ------
     FourOpticsError
-        As `Instrument`, and `models.pairing.check_front`.
+        As `Instrument`, and `models.pairing.check_front` and `check_spectrum`.
     """
     check_readout(bench.config)
     check_front(student.config)
+    check_spectrum(bench.config, student.config)
     light, read = optics(images), student.config.read_pixels
     with_arm = bench.config.readout.kind in readout.STEPS
     reference = (bench.reference or float(readout.intensity(light).max().sqrt())) if with_arm else 0.0
     with torch.no_grad():
         wanted = student.detect(student.amplitude(images))
-    none = torch.zeros(0)
-    raw = Instrument(bench, 1.0, reference, none, none, optics.tiles, (read.start, read.step))
+    none, picture = torch.zeros(0), (light.shape[-2], light.shape[-1])
+    raw = Instrument(bench, 1.0, reference, none, none, optics.tiles, (read.start, read.step), picture)
     seen = torch.stack(raw.frames(light))
     exposure = exposure or bench.config.camera.exposure or bench.camera.exposure_for(seen, bench.wavelength)
     raw = replace(raw, exposure=exposure)
@@ -371,6 +333,6 @@ def predict(
     generator: torch.Generator | None = None,
     batch: int = 200,
 ) -> Tensor:
-    """Logits (N, classes) of images (N, y, x) on the bench: the camera's numbers feed the frozen head."""
+    """Logits (N, classes) of images (N[, C], y, x) on the bench: the camera's numbers feed the frozen head."""
     parts = [student.classify(instrument(optics(part), generator)) for part in images.split(batch)]
     return torch.cat(parts)

@@ -21,7 +21,7 @@ from fouroptics.bench.settings import InputConfig
 from fouroptics.config import FileConfig, Number
 from fouroptics.errors import FourOpticsError
 from fouroptics.light.sources import Coding
-from models.front import averaged_correlation, averages, convolve, merge
+from models.front import averaged_correlation, averages, bordered, convolve, deltas, merge, random_weights
 from models.head import head
 from models.macs import count_macs
 from models.pictures import with_channels
@@ -41,7 +41,9 @@ class StudentConfig(FileConfig):
     front : {"stack", "free", "delta", "random"}
         The optical layer: the linear stack of 3x3 layers; kernels learned directly; a plain lens; fixed random kernels.
     channels : int
-        Of the images, one display each; their amplitudes add up in the camera plane.
+        Of the images, one display each, or side by side on one; their amplitudes add up in the camera plane.
+    channel_sum : {"amplitude", "intensity"}
+        "intensity": each channel has light of its own wavelength, and the camera adds their |u|^2.
     outputs : int
         Kernels, that is channels of the camera picture.
     width, depth : int
@@ -81,6 +83,7 @@ class StudentConfig(FileConfig):
 
     front: Literal["stack", "free", "delta", "random"] = "stack"
     channels: Count = 1
+    channel_sum: Literal["amplitude", "intensity"] = "amplitude"
     outputs: Count = 16
     width: Count = 16
     depth: Count = 4
@@ -108,6 +111,10 @@ class StudentConfig(FileConfig):
         if self.readout == "split" and (self.complex_kernels or self.coding == "phase"):
             key = "coding = 'phase'" if self.coding == "phase" else "complex_kernels = true"
             return f"{key}: readout 'split' is of incoherent light, which has no phase; take another readout"
+        if self.channel_sum == "intensity" and self.readout != "intensity":
+            return f"channel_sum = 'intensity': readout {self.readout!r} is linear in the amplitude; take 'intensity'"
+        if self.channel_sum == "intensity" and self.channels == 1:
+            return "channel_sum = 'intensity': one channel leaves nothing to add; give channels, or leave it out"
         if self.rectified and (self.bands is None or not self.real):
             return "rectified = true: it is of pooling (bands) of real light; leave it out"
         if self.read > 2 * self.picture:
@@ -205,14 +212,14 @@ class Student(nn.Module):
         shape, phase = (config.outputs, config.channels, config.kernel_size), config.complex_kernels
         if config.front == "stack":
             self.stack = nn.ParameterList(
-                _weights(after, before, 3, phase) for before, after in itertools.pairwise(config.layers)
+                random_weights(after, before, 3, phase) for before, after in itertools.pairwise(config.layers)
             )
         elif config.front == "free":
-            self.stack = nn.ParameterList([_weights(*shape, phase)])
+            self.stack = nn.ParameterList([random_weights(*shape, phase)])
         elif config.front == "random":
-            self.register_buffer("fixed", _weights(*shape, phase).detach())
+            self.register_buffer("fixed", random_weights(*shape, phase).detach())
         else:
-            self.register_buffer("fixed", _deltas(*shape, phase))
+            self.register_buffer("fixed", deltas(*shape, phase))
         self.normalise = nn.BatchNorm2d(config.features[0])
         self.head = head(math.prod(config.features), config.hidden, config.classes, config.dropout)
         table = averages(config.picture, config.read_pixels, config.features[1])
@@ -275,14 +282,17 @@ class Student(nn.Module):
         Returns
         -------
         Tensor
-            Shape (B, outputs, y, x), as `amplitude`, of the precision of `images`.
+            As `amplitude`, of the precision of `images`.
         """
         c, field = self.config, self.encode(images)
+        if c.channel_sum == "intensity":  # each channel alone, the others dark
+            alone = torch.eye(c.channels, dtype=field.dtype, device=field.device)[..., None, None]
+            field = (field[:, None] * alone).flatten(0, 1)
         layers = [
             w.to(torch.promote_types(images.dtype, w.dtype) if w.is_complex() else images) for w in self.weights()
         ]
         if c.bands is None or c.periods is None:
-            field = _bordered(field, c.kernel_size)
+            field = bordered(field, c.kernel_size)
             for weights in layers:
                 field = convolve(field, weights)
         else:
@@ -290,7 +300,8 @@ class Student(nn.Module):
             for weights, band in zip(layers, c.bands, strict=True):
                 field = spectral_layer(field, weights, band)
                 field = field.relu() if c.rectified else field
-        return self.sampled(field[..., : c.picture, : c.picture])
+        field = self.sampled(field[..., : c.picture, : c.picture])
+        return field.unflatten(0, (-1, c.channels)) if c.channel_sum == "intensity" else field
 
     def merged(self) -> Tensor:
         """Merge the stack: `kernels`, or with spectral pooling the mask that `models.spectral.masked` takes."""
@@ -303,18 +314,26 @@ class Student(nn.Module):
         """Compute the amplitude (B, outputs, y, x) at the pixels that are read of images (B[, channels], size, size).
 
         Linear in the light that `encode` makes of them, unless the student is rectified; complex if it or the kernels
-        are. `merged` is the merged stack, if it is at hand.
+        are; (B, channels, outputs, y, x) where the intensities of the channels add. `merged` is the merged stack, if it
+        is at hand.
         """
         if self.config.rectified:
             return self.run_stack(images)
-        merged = self.merged() if merged is None else merged
-        c, light = self.config, self.encode(images)
+        merged, light = self.merged() if merged is None else merged, self.encode(images)
+        if self.config.channel_sum == "amplitude":
+            return self._through(light, merged)
+        channels = zip(light.split(1, 1), merged.split(1, 1), strict=True)
+        return torch.stack([self._through(*channel) for channel in channels], 1)
+
+    def _through(self, light: Tensor, merged: Tensor) -> Tensor:
+        """Amplitude behind the merged stack, summed over the channels of the light."""
+        c = self.config
         if c.bands is not None and c.periods is not None:
             band, first = c.bands[-1], c.periods[0]
             field = masked(light, merged, (first, first), (band, band), half=c.real)
             return self.sampled(field[..., : c.picture, : c.picture])
         start = c.read_pixels.start
-        light = _bordered(light, merged.shape[-1])[..., start:, start:]
+        light = bordered(light, merged.shape[-1])[..., start:, start:]
         return convolve(light, merged, stride=c.read)
 
     def sampled(self, picture: Tensor) -> Tensor:
@@ -325,11 +344,12 @@ class Student(nn.Module):
     def detect(self, amplitude: Tensor) -> Tensor:
         """Detect what the camera tells of amplitudes (..., outputs, y, x): pictures (..., channels, y, x).
 
-        |u|^2 for the readout "intensity"; Re u for "reference_pair" and "split"; for "four_step" Re u and, if the
-        kernels are complex, then Im u.
+        |u|^2 for the readout "intensity", added over light of several wavelengths; Re u for "reference_pair" and
+        "split"; for "four_step" Re u and, if the kernels are complex, then Im u.
         """
         if self.config.readout == "intensity":
-            return readout.intensity(amplitude) if amplitude.is_complex() else amplitude.square()
+            seen = readout.intensity(amplitude) if amplitude.is_complex() else amplitude.square()
+            return seen.sum(-4) if self.config.channel_sum == "intensity" else seen
         if self.config.readout == "four_step" and self.config.complex_kernels:
             return torch.cat([amplitude.real, amplitude.imag], -3)
         return amplitude.real
@@ -375,22 +395,3 @@ class Student(nn.Module):
         """
         weight = next(self.head.parameters())
         return count_macs(self.head, weight.new_zeros(1, *self.config.features))
-
-
-def _weights(outputs: int, inputs: int, size: int, phase: bool) -> nn.Parameter:
-    """Random weights that keep the variance: as many outputs as inputs times taps, on average; (re, im) last."""
-    parts = (2,) if phase else ()
-    return nn.Parameter(torch.randn(outputs, inputs, size, size, *parts) / math.sqrt((1 + phase) * inputs * size**2))
-
-
-def _deltas(outputs: int, inputs: int, size: int, phase: bool) -> Tensor:
-    """Kernels of a plain lens: output o shows channel o, and starts again behind the last."""
-    kernels = torch.zeros(outputs, inputs, size, size)
-    kernels[torch.arange(outputs), torch.arange(outputs) % inputs, size // 2, size // 2] = 1
-    return torch.stack([kernels, 0 * kernels], -1) if phase else kernels
-
-
-def _bordered(light: Tensor, size: int) -> Tensor:
-    """Light with the zeros that make a valid convolution of `size` taps a 'same' one."""
-    before, after = size // 2, size - 1 - size // 2
-    return F.pad(light, (before, after, before, after))

@@ -1,25 +1,23 @@
-"""The mask file: equal round trip, equal bytes, every defect found, no crash leaves a broken file."""
+"""The mask file: equal round trip, equal bytes, layout, and which versions and panels it takes."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from test_maskset import mask_set
+from test_maskset import kernel_table, mask_set
 
-from fouroptics.devices.panel import SLMConfig, levels, mask_levels, realised, response
+from fouroptics.devices.mirrors import DMDConfig
+from fouroptics.devices.panel import SLMConfig, mask_levels, realised, response
 from fouroptics.errors import BundleError
-from fouroptics.masks import bundle, schema
-
-Damage = Callable[[Any], object]
+from fouroptics.masks import bundle, hdf5, schema
+from fouroptics.masks.maskset import MaskSet
 
 
 @pytest.fixture
@@ -39,11 +37,9 @@ def codes(path: Path) -> set[str]:
 
 def reseal(path: Path) -> None:
     """Make all hashes right again after a change, as another program would that writes such files."""
+    tree, _ = hdf5.read(path, schema.STACKS, lambda root: [])
+    schema.seal(tree)
     with opened(path, "r+") as file:
-        tree = schema.Tree()
-        list(bundle._attributes(file, "/", tree))
-        list(bundle._walk(file, tree))
-        schema.seal(tree)
         for name in tree.arrays:
             file[name].attrs["sha256"] = np.bytes_(tree.attributes[name]["sha256"])
         file.attrs["manifest_sha256"] = np.bytes_(tree.attributes["/"]["manifest_sha256"])
@@ -143,7 +139,8 @@ def _bare(node: Any) -> bool:
 
 def test_every_panel_field_is_kept() -> None:
     of_the_bench = {"stroke_map", "flatness"}
-    assert {*schema.PANEL, "shape", "orientation"} | of_the_bench == set(SLMConfig.model_fields)
+    fields = {*SLMConfig.model_fields, *DMDConfig.model_fields}
+    assert {*schema.PANEL, "shape", "orientation"} | of_the_bench == fields
 
 
 RISING = tuple(float(x) for x in np.linspace(0.1, 5.5, 256) + 0.3 * np.sin(np.linspace(0, 3, 256)))
@@ -184,19 +181,79 @@ def test_levels_of_a_table_stand_for_a_phase(tmp_path: Path, name: str) -> None:
     assert np.array_equal(mask_levels(back.slm, back.phase), masks.gray)
 
 
-def test_a_level_that_the_table_does_not_give_is_found(tmp_path: Path) -> None:
-    masks = mask_set(slm=PANELS["table"])
+def mirror_set(**panel: Any) -> MaskSet:
+    """Three patterns of 5 x 13 mirrors: rows end within a byte."""
+    slm = DMDConfig(**{"shape": (5, 13), "reflectivity": 0.7, "mirror_tilt": 0.2} | panel)
+    patterns = np.random.default_rng(0).integers(0, 2, (3, *slm.shape), np.uint8)
+    return MaskSet(None, patterns, kernel_table(), slm)
+
+
+@pytest.mark.parametrize("panel", [{}, {"reflectivity": 1.0, "mirror_tilt": None}, {"shape": (5, 16)}])
+def test_mirrors_are_kept_as_bits(tmp_path: Path, panel: dict[str, Any]) -> None:
+    masks = mirror_set(**panel)
     bundle.save(tmp_path / "a.h5", masks)
-    with opened(tmp_path / "a.h5", "r+") as file:
-        swap_in(file, "entry/slm/lut/phase", RISING[::-1])
-        swap_in(file, "entry/slm/lut/gamma", np.array(RISING[::-1]) / (2 * np.pi))
-    reseal(tmp_path / "a.h5")
-    assert codes(tmp_path / "a.h5") == {"F-LEVELS"}
+    assert bundle.verify(tmp_path / "a.h5") == []
+    for lazy in (False, True):
+        back = bundle.load(tmp_path / "a.h5", lazy=lazy)
+        assert back == masks
+        assert type(back.slm) is DMDConfig
+        assert back.phase is None
+    with opened(tmp_path / "a.h5") as file:
+        data = file["entry/masks"]
+        assert data.attrs["signal"] == b"bits"
+        assert {"phase", "gray"}.isdisjoint(data)
+        assert dict(data["bits"].attrs) | {"bitorder": b"big", "width": masks.slm.shape[1], "on_value": 1} == dict(
+            data["bits"].attrs
+        )
+        assert np.array_equal(data["bits"][:], np.packbits(masks.gray, axis=-1))
 
 
-def test_no_phase_of_mirrors(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="modulation = 'binary' stand for no phase"):
-        bundle.save(tmp_path / "a.h5", mask_set(slm=PANELS["mirrors"]), keep_phase=False)
+def test_mirrors_of_version_1_1_are_read(tmp_path: Path) -> None:
+    """They were kept as levels of an SLMConfig, with a phase that stood for nothing."""
+    masks = mask_set(slm=PANELS["mirrors"])
+    tree = schema.tree(masks)
+    del tree.arrays["/entry/masks/bits"], tree.attributes["/entry/masks/bits"]
+    tree.arrays["/entry/masks/gray"] = masks.gray
+    tree.arrays["/entry/masks/phase"] = np.full(masks.gray.shape, 7, np.float32)
+    tree.attributes["/entry/masks/gray"] = {"units": "1"} | schema.level_attributes(masks.slm)["/entry/masks/gray"]
+    tree.attributes["/entry/masks/phase"] = {"units": "rad"}
+    tree.attributes["/"]["schema_version"] = "1.1.0"
+    tree.attributes["/entry/masks"]["signal"] = "phase"
+    hdf5.write(tmp_path / "a.h5", tree, schema.FRAMES)
+    assert bundle.verify(tmp_path / "a.h5") == []
+    assert bundle.load(tmp_path / "a.h5") == masks
+
+
+def test_a_panel_of_another_class_is_refused(tmp_path: Path) -> None:
+    class Mine(SLMConfig):
+        name: str = "mine"
+
+    masks = replace(mask_set(), slm=Mine(shape=mask_set().slm.shape))
+    with pytest.raises(BundleError, match="slm: a Mine, a mask file holds an SLMConfig or a DMDConfig"):
+        bundle.save(tmp_path / "a.h5", masks)
+
+
+def test_optional_columns(tmp_path: Path) -> None:
+    """A column that a table leaves out is not in the file; complex taps and what a pass took come back, or do not."""
+    columns = {
+        "weight": np.full((5, 3, 3), 1 - 2j),
+        "place": np.arange(10).reshape(5, 2) - 5,
+        "wavelength": np.full(5, 633e-9),
+        "photons": np.linspace(900, 1100, 5),
+        "crop": np.arange(20).reshape(5, 4),
+    }
+    masks = mask_set(kernels=kernel_table(**columns), seconds={"layout": 0.5})
+    bundle.save(tmp_path / "a.h5", masks)
+    assert bundle.verify(tmp_path / "a.h5") == []
+    back = bundle.load(tmp_path / "a.h5")
+    assert back == masks
+    assert back.kernels.weight.dtype == np.complex128
+    assert (back.kernels.bias, back.seconds) == (None, {})
+    with opened(tmp_path / "a.h5") as file:
+        assert {"bias", "psf_error", "crosstalk", "zero_order"}.isdisjoint(file["entry/kernels"])
+        assert file["entry/kernels/wavelength"].attrs["units"] == b"m"
+    bundle.save(tmp_path / "b.h5", replace(masks, seconds={"layout": 0.7}))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_maps_stay_with_the_bench(tmp_path: Path) -> None:
@@ -223,198 +280,6 @@ def test_unknown_unit_is_refused_before_writing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def _attribute(name: str, key: str, value: object) -> Damage:
-    return lambda file: file[name].attrs.__setitem__(key, value)
-
-
-def _put(name: str, array: object, **filters: object) -> Damage:
-    return lambda file: swap_in(file, name, array, **filters)
-
-
-def _change(name: str, index: Any, value: object) -> Damage:
-    def change(file: Any) -> None:
-        data = np.array(file[name][()])
-        data[index] = value
-        file[name][...] = data
-
-    return change
-
-
-def _both(name: str, index: Any, value: float) -> Damage:
-    """Change a phase and the grey level with it."""
-
-    def change(file: Any) -> None:
-        _change("entry/masks/phase", index, value)(file)
-        gray = levels(file["entry/masks/phase"][()], 8)
-        file["entry/masks/gray"][...] = np.nan_to_num(gray).astype(np.uint8)
-
-    return change
-
-
-def _link(name: str, link: object) -> Damage:
-    return lambda file: (file.__delitem__(name), file.__setitem__(name, link))
-
-
-def _external(file: Any) -> None:
-    swap_in(file, "entry/masks/y", None, shape=(48,), dtype="<f8", external=[("raw.bin", 0, 48 * 8)])
-
-
-def _virtual(file: Any) -> None:
-    attributes = dict(file["entry/masks/y"].attrs)
-    del file["entry/masks/y"]
-    layout = h5py.VirtualLayout((48,), "<f8")
-    layout[:] = h5py.VirtualSource("other.h5", "y", (48,))
-    file.create_virtual_dataset("entry/masks/y", layout)
-    file["entry/masks/y"].attrs.update(attributes)
-
-
-def _loop(file: Any) -> None:
-    file["entry/masks/again"] = file["entry"]
-
-
-WIDE = np.zeros((3, 48, 65), np.uint8)
-#: one defect, the hashes made right afterwards: only the rule itself can find it
-DEFECTS: list[tuple[str, Damage]] = [
-    ("F-FORMAT", _attribute("/", "file_format", np.bytes_("other"))),
-    ("F-FORMAT", lambda file: file.attrs.__delitem__("file_format")),
-    ("F-VERSION", _attribute("/", "schema_version", np.bytes_("2.0.0"))),
-    ("F-VERSION", _attribute("/", "schema_version", np.bytes_("new"))),
-    ("F-MISSING", lambda file: file.__delitem__("entry")),
-    ("F-MISSING", lambda file: file.__delitem__("entry/masks")),
-    ("F-MISSING", lambda file: file.__delitem__("entry/masks/phase")),
-    ("F-MISSING", lambda file: file.__delitem__("entry/kernels/scale")),
-    ("F-DTYPE", _put("entry/kernels/scale", np.ones(5, np.float32))),
-    ("F-DTYPE", _put("entry/masks/gray", np.zeros((3, 48, 64), np.uint16))),
-    ("F-DTYPE", _put("entry/slm/height", 48.5)),
-    ("F-DTYPE", _put("entry/slm/model", "of any length")),
-    ("F-DTYPE", _put("entry/slm/model", np.bytes_(b"\xff\xfe"))),
-    ("F-DTYPE", _put("entry/masks/y", h5py.Empty("f8"))),
-    ("F-DTYPE", _attribute("entry/masks", "note", "of any length")),
-    ("F-SHAPE", _put("entry/masks/gray", WIDE)),
-    ("F-SHAPE", _put("entry/masks/gray", WIDE[:2, :, :64])),
-    ("F-SHAPE", _put("entry/slm/width", np.int32(65))),
-    ("F-SHAPE", _put("entry/kernels/scale", np.ones(4))),
-    ("F-SHAPE", _put("entry/kernels/weight", np.ones((5, 3, 2)))),
-    ("F-SHAPE", _put("entry/slm/lut/gamma", np.linspace(1, 0, 255))),
-    ("F-UNITS", _attribute("entry/masks/phase", "units", np.bytes_("deg"))),
-    ("F-UNITS", _attribute("entry/instrument/beam/incident_wavelength", "units", np.bytes_("nm"))),
-    ("F-UNITS", lambda file: file["entry/provenance/seed"].attrs.__delitem__("units")),
-    ("F-FINITE", _both("phase", (1, 2, 3), np.nan)),
-    ("F-FINITE", _change("entry/kernels/weight", (1, 0, 0), np.inf)),
-    ("F-FINITE", _change("entry/instrument/optics/f1", (), np.nan)),
-    ("F-PHASE", _both("phase", (1, 2, 3), -0.001)),
-    ("F-PHASE", _both("phase", (1, 2, 3), 2 * np.pi)),
-    ("F-LEVELS", _change("entry/masks/gray", (2, 0, 0), 77)),
-    ("F-LEVELS", _put("entry/slm/gray_convention", np.bytes_("direct"))),
-    ("F-KERNELS", _change("entry/kernels/mask", 0, 3)),
-    ("F-KERNELS", _change("entry/kernels/pair", 0, 2)),
-    ("F-KERNELS", _change("entry/kernels/pair", 0, 5)),
-    ("F-KERNELS", _change("entry/kernels/sign", 0, -1)),
-    ("F-KERNELS", _change("entry/kernels/sign", 4, 2)),
-    ("F-SLM", _put("entry/slm/fill_factor", 1.5)),
-    ("F-SLM", _put("entry/slm/gray_convention", np.bytes_("upward"))),
-    ("F-DERIVED", _change("entry/slm/lut/gamma", 7, 0.5)),
-    ("F-DERIVED", _change("entry/masks/x", 0, 0.0)),
-    ("F-DERIVED", _change("entry/masks/index", 0, 1)),
-    ("F-SLM", _put("entry/slm/orientation/rot90", np.int32(7))),
-    ("F-DERIVED", _put("entry/slm/pitch_y", 9e-6)),
-    ("F-LINK", _link("entry/masks/y", h5py.SoftLink("/entry/masks/x"))),
-    ("F-LINK", _link("entry/masks/y", h5py.ExternalLink("other.h5", "/y"))),
-    ("F-LINK", _external),
-    ("F-LINK", _virtual),
-    ("F-LINK", _loop),
-    ("F-FILTER", _put("entry/masks/y", np.zeros(48), compression="lzf")),
-    ("F-SIZE", _put("entry/masks/phase", None, shape=(3, 10**7, 10**7), dtype="<f4", chunks=(1, 64, 64))),
-    ("F-SIZE", _put("entry/masks/phase", None, shape=(3, 48, 64), dtype="<f4")),
-    ("F-SIZE", _put("entry/masks/y", np.zeros(48), chunks=(10**5,), maxshape=(None,))),
-    ("F-SIZE", lambda file: [file.create_group(f"entry/g{i}") for i in range(bundle.MAX_OBJECTS)]),
-    ("F-DTYPE", _attribute("/", "long", np.zeros(bundle.MAX_ATTRIBUTE + 1, "i1"))),
-]
-
-
-@pytest.mark.parametrize(("code", "damage"), DEFECTS, ids=[f"{i}-{code}" for i, (code, _) in enumerate(DEFECTS)])
-def test_defect_is_found(path: Path, code: str, damage: Damage) -> None:
-    with opened(path, "r+") as file:
-        damage(file)
-    reseal(path)
-    found = bundle.verify(path)
-    assert code in {finding.code for finding in found}, found
-    assert not {"F-HASH", "F-MANIFEST", "F-FILE"} & {finding.code for finding in found}
-    with pytest.raises(BundleError, match=r"masks\.h5: "):
-        bundle.load(path)
-
-
-def test_high_grey_level_is_found(tmp_path: Path) -> None:
-    bundle.save(tmp_path / "a.h5", mask_set(slm={"bits": 10}), keep_phase=False)
-    with opened(tmp_path / "a.h5", "r+") as file:
-        _change("entry/masks/gray", (0, 0, 0), 1024)(file)
-    reseal(tmp_path / "a.h5")
-    assert codes(tmp_path / "a.h5") == {"F-GREY"}
-
-
-@pytest.mark.parametrize(
-    ("expected", "damage"),
-    [
-        ({"F-HASH"}, _change("entry/kernels/scale", 0, 3.0)),
-        ({"F-HASH"}, _change("entry/fiducial/gray", (0, 0), 3)),
-        ({"F-MANIFEST"}, _attribute("entry/masks/gray", "bitdepth", 7)),
-        ({"F-MANIFEST"}, lambda file: file["entry/masks/gray"].attrs.__delitem__("bitdepth")),
-        (
-            {"F-MANIFEST"},
-            lambda file: file.create_group("entry/more").attrs.__setitem__("NX_class", np.bytes_("NXlog")),
-        ),
-        ({"F-MANIFEST"}, lambda file: (file.move("entry/kernels/error", "x"), _swap(file))),
-    ],
-)
-def test_change_without_new_hashes_is_found(path: Path, expected: set[str], damage: Damage) -> None:
-    with opened(path, "r+") as file:
-        damage(file)
-    assert codes(path) == expected
-
-
-def _swap(file: Any) -> None:
-    """Exchange two datasets of the same kind, each with its own right hash."""
-    file.move("entry/kernels/efficiency", "entry/kernels/error")
-    file.move("x", "entry/kernels/efficiency")
-
-
-def test_no_file_at_all(tmp_path: Path) -> None:
-    (tmp_path / "text.h5").write_text("not HDF5")
-    for name in ("text.h5", "missing.h5", "."):
-        assert codes(tmp_path / name) == {"F-FILE"}
-        with pytest.raises(BundleError, match="F-FILE"):
-            bundle.load(tmp_path / name)
-
-
-def test_truncation_is_found(path: Path) -> None:
-    whole = path.read_bytes()
-    for size in np.linspace(0, len(whole) - 1, 40).astype(int):
-        path.write_bytes(whole[:size])
-        assert codes(path), size
-
-
-def test_damaged_frame_is_found_and_the_rest_is_read(path: Path) -> None:
-    with opened(path) as file:
-        chunk = file["entry/masks/phase"].id.get_chunk_info(1)
-    damaged = bytearray(path.read_bytes())
-    damaged[chunk.byte_offset + chunk.size // 2] ^= 1
-    path.write_bytes(damaged)
-    assert [(finding.code, finding.path) for finding in bundle.verify(path)] == [("F-READ", "/entry/masks/phase")]
-
-
-def test_bit_flips_are_found_or_harmless(path: Path) -> None:
-    whole, rng, found = path.read_bytes(), np.random.default_rng(20), 0
-    for position in rng.integers(len(whole) * 8, size=150):
-        damaged = bytearray(whole)
-        damaged[position // 8] ^= 1 << (position % 8)
-        path.write_bytes(damaged)
-        if codes(path):
-            found += 1
-        else:
-            assert bundle.load(path) == mask_set(), position
-    assert found > 120
-
-
 def test_newer_minor_warns(path: Path) -> None:
     with opened(path, "r+") as file:
         file.attrs["schema_version"] = np.bytes_("1.9.3")
@@ -422,7 +287,7 @@ def test_newer_minor_warns(path: Path) -> None:
         file["entry/new"].attrs["units"] = np.bytes_("1")
     reseal(path)
     assert [(finding.code, finding.severity) for finding in bundle.verify(path)] == [("F-VERSION", "warning")]
-    with pytest.warns(UserWarning, match=r"1\.9\.3 is newer than 1\.1\.0"):
+    with pytest.warns(UserWarning, match=r"1\.9\.3 is newer than 1\.2\.0"):
         masks = bundle.load(path)
     assert masks == mask_set()
 
@@ -442,56 +307,6 @@ def test_other_major_is_refused(path: Path) -> None:
     assert codes(path) == {"F-VERSION"}
     with pytest.raises(BundleError, match=r"schema '2\.0\.0'; this version reads 1\.x\.x: update"):
         bundle.load(path)
-
-
-@pytest.mark.parametrize("place", ["replace", "fsync", "write"])
-def test_failed_save_keeps_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    old = path.read_bytes()
-
-    def fail(*_: object, **__: object) -> None:
-        assert place == "write" or path.with_name("masks.h5.partial").exists()
-        raise OSError("no space left")
-
-    put = bundle._put
-    half = iter(range(10))
-    monkeypatch.setattr(*{"replace": (os, "replace", fail), "fsync": (os, "fsync", fail)}.get(
-        place, (bundle, "_put", lambda *given: put(*given) if next(half) < 5 else fail())
-    ))  # fmt: skip
-    with pytest.raises(OSError, match="no space left"):
-        bundle.save(path, mask_set(seed=2))
-    assert path.read_bytes() == old
-    assert [file.name for file in path.parent.iterdir()] == ["masks.h5"]
-
-
-def test_too_many_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "MAX_BYTES", 50_000)
-    with pytest.raises(BundleError, match="save them in parts"):
-        bundle.save(tmp_path / "a.h5", mask_set())
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_kill_during_save_leaves_a_whole_file(path: Path) -> None:
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[2])\n"
-        "from test_maskset import mask_set; from fouroptics.masks import bundle\n"
-        "sets = [mask_set(seed=1), mask_set(seed=2)]; print('ready', flush=True)\n"
-        "while True:\n    for masks in sets: bundle.save(sys.argv[1], masks)\n"
-    )
-    killed_midway, rng = 0, np.random.default_rng(3)
-    for _ in range(10):
-        here = str(Path(__file__).parent)
-        with subprocess.Popen([sys.executable, "-c", program, str(path), here], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(rng.uniform(0.01, 0.1))
-            process.send_signal(signal.SIGKILL)
-        killed_midway += path.with_name("masks.h5.partial").exists()
-        assert bundle.verify(path) == []
-        assert bundle.load(path) in (mask_set(seed=1), mask_set(seed=2))
-    assert killed_midway > 0
-    bundle.save(path, mask_set())  # a partial file left behind is in nobody's way
-    assert bundle.load(path) == mask_set()
 
 
 def test_no_torch() -> None:

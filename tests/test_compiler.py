@@ -10,9 +10,11 @@ from conftest import bench_data
 from scipy.special import j1
 
 import fouroptics as fo
-from fouroptics.masks.compiler import from_kernels, transfer, windows, with_report
+from fouroptics.masks.compiler import from_kernels
 from fouroptics.masks.encoding import Problem, arrizon, phase_only
 from fouroptics.masks.layout import Layout, sequential, spacing, tiled
+from fouroptics.masks.measure import with_report
+from fouroptics.masks.targets import transfer, windows
 
 
 def kernels(count=4, size=3, seed=0) -> torch.Tensor:

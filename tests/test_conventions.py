@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d, pad
 
 import fouroptics as fo
 from fouroptics.light.sources import axes
-from fouroptics.masks.compiler import transfer
+from fouroptics.masks.targets import transfer
 from fouroptics.units import mm, nm, um
 
 WAVELENGTH = 633 * nm

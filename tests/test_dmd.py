@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fouroptics.bench.settings import PanelConfig
-from fouroptics.devices import dmd
+from fouroptics.devices import patterns
 from fouroptics.devices.dmd import DMD, DMDConfig
 from fouroptics.devices.slm import SLM
 from fouroptics.errors import ConfigError, GeometryError
@@ -61,44 +61,44 @@ def test_a_panel_of_a_bench_can_be_mirrors():
 
 @pytest.mark.parametrize("width", [1, 8, 13, 1024])
 def test_packed_patterns_come_back(width: int):
-    patterns = np.random.default_rng(0).integers(0, 2, (3, 5, width))
-    packed = dmd.pack(patterns)
+    on = np.random.default_rng(0).integers(0, 2, (3, 5, width))
+    packed = patterns.pack(on)
     assert (packed.shape, packed.dtype) == ((3, 5, -(-width // 8)), np.uint8)
-    assert np.array_equal(dmd.unpack(packed, width), patterns)
-    assert dmd.pack(np.eye(1, 8, dtype=int)).tolist() == [[128]]  # the leftmost mirror is the highest bit
+    assert np.array_equal(patterns.unpack(packed, width), on)
+    assert patterns.pack(np.eye(1, 8, dtype=int)).tolist() == [[128]]  # the leftmost mirror is the highest bit
 
 
 def test_size_of_packed_patterns():
-    assert dmd.pack(np.zeros((24, 1080, 1920), np.uint8)).nbytes == 6_220_800
+    assert patterns.pack(np.zeros((24, 1080, 1920), np.uint8)).nbytes == 6_220_800
 
 
 def test_a_frame_plays_24_patterns_from_blue_to_red():
     for i, (channel, bit) in {0: (2, 0), 7: (2, 7), 8: (1, 0), 15: (1, 7), 16: (0, 0), 23: (0, 7)}.items():
-        patterns = np.zeros((24, 2, 3), np.uint8)
-        patterns[i] = 1
+        on = np.zeros((24, 2, 3), np.uint8)
+        on[i] = 1
         expected = np.zeros((1, 2, 3, 3), np.uint8)
         expected[..., channel] = 1 << bit
-        assert np.array_equal(dmd.video(patterns), expected)
-    assert dmd.video(np.ones((25, 2, 3), bool)).tolist()[1] == [[[0, 0, 1]] * 3] * 2  # the 25th, and no more
+        assert np.array_equal(patterns.video(on), expected)
+    assert patterns.video(np.ones((25, 2, 3), bool)).tolist()[1] == [[[0, 0, 1]] * 3] * 2  # the 25th, and no more
 
 
 def test_bit_planes_add_up():
     grey = np.random.default_rng(0).integers(0, 256, (4, 5, 6), dtype=np.uint8)
-    planes = dmd.planes(grey)
+    planes = patterns.planes(grey)
     assert planes.shape == (4, 8, 5, 6)
     assert np.array_equal((planes * 2 ** np.arange(8)[:, None, None]).sum(1), grey)
 
 
 def test_wrong_patterns_are_refused():
     with pytest.raises(GeometryError, match="zeros and ones"):
-        dmd.pack(np.full((2, 3), 2))
+        patterns.pack(np.full((2, 3), 2))
     with pytest.raises(GeometryError, match="zeros and ones"):
-        dmd.video(np.full((1, 2, 3), 0.5))
+        patterns.video(np.full((1, 2, 3), 0.5))
     with pytest.raises(GeometryError, match=r"give \(M, H, W\)"):
-        dmd.video(np.ones((5, 6), int))  # its rows are no patterns
+        patterns.video(np.ones((5, 6), int))  # its rows are no patterns
     with pytest.raises(GeometryError, match=r"\(\.\.\., H, W\)"):
-        dmd.planes(np.array([1, 2]))
+        patterns.planes(np.array([1, 2]))
     with pytest.raises(GeometryError, match=r"17 wide: give uint8 \(..., H, 3\)"):
-        dmd.unpack(np.zeros((2, 2), np.uint8), 17)
+        patterns.unpack(np.zeros((2, 2), np.uint8), 17)
     with pytest.raises(GeometryError, match="give whole numbers 0"):
-        dmd.planes(np.full((2, 3), 16), bits=4)
+        patterns.planes(np.full((2, 3), 16), bits=4)

@@ -16,7 +16,7 @@ from fouroptics.bench.display import illumination
 from fouroptics.bench.fourf import PLANES
 from fouroptics.bench.shown import PanelFrames
 from fouroptics.devices import panel
-from fouroptics.masks.compiler import transfer
+from fouroptics.masks.targets import transfer
 from fouroptics.waves.transforms import fourier
 
 

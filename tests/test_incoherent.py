@@ -11,7 +11,7 @@ from conftest import bench_data, random_frames
 import fouroptics as fo
 from fouroptics.bench import response
 from fouroptics.bench.shown import PanelFrames
-from fouroptics.masks.compiler import windows
+from fouroptics.masks.targets import windows
 from models.incoherent import ideal_halves, images_of_points, main, power_kernels, split_masks, taps
 
 INCOHERENT = {"light": {"coherence": "incoherent"}, "readout": {"kind": "split"}}

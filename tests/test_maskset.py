@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fouroptics.devices.panel import SLMConfig, mask_levels
+from fouroptics.devices.panel import SLMConfig, mask_levels, realised
 from fouroptics.errors import BundleError
-from fouroptics.masks.maskset import COLUMNS, KernelTable, MaskSet
+from fouroptics.masks.frames import Frames
+from fouroptics.masks.maskset import COLUMNS, OPTIONAL_COLUMNS, KernelTable, MaskSet
 
 SHAPE = (48, 64)
 
@@ -41,6 +42,8 @@ def mask_set(
     panel = SLMConfig(**{"shape": SHAPE, "name": "small µ", **(slm or {})})
     phase = np.random.default_rng(seed).uniform(0, 6.28, (3, *SHAPE)).astype(np.float32)
     gray = mask_levels(panel, phase)
+    if panel.modulation in ("amplitude", "binary"):
+        phase = None
     given = {
         "instrument": {
             "beam": {"incident_wavelength": 633e-9, "polarization": "p"},
@@ -55,7 +58,7 @@ def mask_set(
 
 
 def test_columns_are_the_fields() -> None:
-    assert list(COLUMNS) == list(KernelTable.__dataclass_fields__)
+    assert [*COLUMNS, *OPTIONAL_COLUMNS] == list(KernelTable.__dataclass_fields__)
 
 
 def test_arrays_are_read_only_copies() -> None:
@@ -74,7 +77,7 @@ def test_arrays_are_read_only_copies() -> None:
 def test_columns_have_their_dtype() -> None:
     table = kernel_table()
     assert {name: getattr(table, name).dtype.str for name in COLUMNS} == {
-        name: item[0] for name, item in COLUMNS.items()
+        name: item[0].split()[0] for name, item in COLUMNS.items()
     }
 
 
@@ -128,6 +131,84 @@ def test_wrong_frames_are_refused(changes: dict[str, Any], message: str) -> None
         replace(mask_set(), **changes)
 
 
+@pytest.mark.parametrize(
+    ("slm", "phase", "message"),
+    [
+        (
+            {"modulation": "binary", "bits": 1},
+            True,
+            "phase: levels of modulation = 'binary' stand for none; leave it out",
+        ),
+        ({"modulation": "amplitude"}, True, "phase: levels of modulation = 'amplitude' stand for none"),
+        ({"modulation": "coupled", "amplitudes": (1.0,) * 256}, False, "'coupled' do not tell it; give the phase"),
+    ],
+)
+def test_a_phase_belongs_to_a_panel_of_phases(slm: dict[str, Any], phase: bool, message: str) -> None:
+    frames = np.zeros((3, *SHAPE), np.float32) if phase else None
+    with pytest.raises(BundleError, match=message):
+        MaskSet(frames, np.zeros((3, *SHAPE), np.uint8), kernel_table(), SLMConfig(shape=SHAPE, **slm))
+
+
+def test_without_a_phase_it_is_that_of_the_levels() -> None:
+    masks = mask_set()
+    shown = replace(masks, phase=None)
+    assert np.array_equal(shown.phase, realised(masks.gray, 8).astype(np.float32))
+    assert mask_set(slm={"modulation": "amplitude"}).phase is None
+
+
+def ramp(shape: tuple[int, int, int] = (4, 2, 3), dtype: Any = np.uint8) -> Frames:
+    return Frames(shape, np.dtype(dtype), lambda i: np.full((2, 3), i, np.uint8))
+
+
+def test_frames_are_indexed_as_an_array() -> None:
+    array = np.asarray(ramp())
+    assert array.tolist() == [[[i] * 3] * 2 for i in range(4)]
+    frames = ramp()
+    assert (frames.ndim, frames.nbytes, len(frames)) == (3, array.nbytes, 4)
+    assert np.array_equal(frames[-1], array[-1])
+    assert np.array_equal(frames[1:3], array[1:3])
+    assert np.array_equal(frames[::-2], array[::-2])
+    assert np.array_equal(list(frames), array)
+    assert np.asarray(frames, float).dtype == float
+    for index in (4, -5):
+        with pytest.raises(IndexError):
+            _ = frames[index]
+
+
+@pytest.mark.parametrize("frames", [ramp((4, 3, 3)), ramp(dtype=np.uint16)])
+def test_frames_are_as_stated(frames: Frames) -> None:
+    with pytest.raises(BundleError, match=r"frame 0: uint8 \(2, 3\), not .* as stated"):
+        _ = frames[0]
+
+
+def test_masks_may_be_frames() -> None:
+    masks = mask_set()
+    phase, gray = (Frames(stack.shape, stack.dtype, stack.__getitem__) for stack in (masks.phase, masks.gray))
+    same = replace(masks, phase=phase, gray=gray)
+    assert same == masks
+    assert masks == same
+    assert np.array_equal(replace(masks, gray=gray, phase=None).phase, replace(masks, phase=None).phase)
+    wrong = Frames(masks.gray.shape, masks.gray.dtype, lambda i: masks.gray[i] ^ np.uint8(i == 2))
+    with pytest.raises(BundleError, match="gray: mask 2: 3072 of 3072 levels are not those of its phase"):
+        replace(masks, gray=wrong)
+    with pytest.raises(BundleError, match=r"phase: shape \(2, 48, 64\), not"):
+        replace(masks, phase=Frames((2, *SHAPE), phase.dtype, phase.read))
+
+
+def test_seconds_are_not_compared() -> None:
+    assert mask_set(seconds={"layout": 0.5}) == mask_set()
+    assert mask_set(seconds={"layout": 0.5}).seconds == {"layout": 0.5}
+
+
+def test_optional_columns_count() -> None:
+    table = kernel_table(bias=np.ones(5))
+    assert table != kernel_table()
+    assert kernel_table() != table
+    assert table == kernel_table(bias=[1.0] * 5)
+    assert set(table.columns()) == {*COLUMNS, "bias"}
+    assert kernel_table(weight=np.ones((5, 3, 3)) * 1j) != kernel_table(weight=np.ones((5, 3, 3)))
+
+
 def test_no_masks_are_refused() -> None:
     with pytest.raises(BundleError, match=r"shape \(0, 48, 64\), not"):
         replace(mask_set(), phase=np.zeros((0, *SHAPE), np.float32), gray=np.zeros((0, *SHAPE), np.uint8))
@@ -151,6 +232,10 @@ def test_level_above_the_panel_is_refused() -> None:
         ({"mask": [0, 0, 1, 1, 1.5]}, "kernels/mask: float64 values change as int32"),
         ({"mask": [0, 0, 1, 1, 2**40]}, "kernels/mask: int64 values change as int32"),
         ({"mask": ["a"] * 5}, "kernels/mask: <U1 is not a real number"),
+        ({"scale": np.ones(5) * 1j}, "kernels/scale: complex128 is not a real number"),
+        ({"weight": np.full((5, 3, 3), complex(0, np.inf))}, "kernels/weight: row 0 is not finite"),
+        ({"place": np.zeros(5)}, r"kernels/place: shape \(5,\), not \(5, 2\)"),
+        ({"photons": [1, 1, 1, np.nan, 1]}, "kernels/photons: row 3 is not finite"),
         ({"error": [0, 0, np.nan, 0, 0]}, "kernels/error: row 2 is not finite"),
         ({"in_channel": [-2, 0, 0, 0, 0]}, "kernels/in_channel: row 0 is -2; it must be -1 or more"),
         ({"sign": [1, 1, 0, 0, 0]}, "kernels/pair: row 0 names 1 as its other half"),

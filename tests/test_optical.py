@@ -1,7 +1,7 @@
 """The exact reduction against the bench itself, and the fit of the camera's numbers."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from fouroptics.masks.compiler import from_kernels
 from fouroptics.masks.layout import sequential
 from models.data import fashion_subset
 from models.optical import Instrument, WholeBench, calibrate, ideal_amplitude, predict, response
-from models.pairing import check_pairing, for_bench, with_panel
+from models.pairing import check_pairing, for_bench, with_panel, with_rows
 from models.student import READOUTS, Student, StudentConfig
 
 
@@ -115,9 +115,7 @@ def test_the_whole_bench_is_its_reduction(small_bench):
 
 def test_rows_of_the_table_may_stand_in_any_order(small_bench):
     masks = from_kernels(torch.randn(3, 1, 3, 3, generator=torch.Generator().manual_seed(0)), small_bench, light=0.05)
-    order = [2, 0, 1]
-    columns = {item.name: getattr(masks.kernels, item.name)[order] for item in fields(masks.kernels)}
-    turned = replace(masks, kernels=type(masks.kernels)(**columns))
+    turned = with_rows(masks, [2, 0, 1])
     images = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(response(small_bench, turned)(images), response(small_bench, masks)(images))
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import fouroptics as fo
 from fouroptics.masks.compiler import from_kernels
-from fouroptics.masks.export import read_kernels
+from fouroptics.masks.kernels import read_kernels
 from models.data import fashion_subset
 from models.runs import load_student, save_checkpoint, save_kernels
 from models.scores import logits

@@ -10,7 +10,8 @@ from small_students import SMALL, WAYS, coherent_masks, incoherent_masks, make_s
 from torch.nn import functional
 
 import fouroptics as fo
-from fouroptics.masks.compiler import from_kernels, transfer
+from fouroptics.masks.compiler import from_kernels
+from fouroptics.masks.targets import transfer
 from models.optical import Instrument, calibrate, fitted, ideal_amplitude, predict, response
 from models.pairing import check_pairing, for_bench
 from models.student import READOUTS, Student

@@ -14,7 +14,7 @@ import torch
 
 import fouroptics as fo
 from fouroptics.bench.settings import EXAMPLE
-from fouroptics.masks.compiler import transfer
+from fouroptics.masks.targets import transfer
 from models.data import fashion_subset
 from models.incoherent import ideal_halves
 from models.optical import Instrument, Response, calibrate

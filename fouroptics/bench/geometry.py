@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.light.grid import Pair
 
+Place = tuple[int, int]
+GUARD = 1  #: image pixels between the taps of a kernel and the window of the next
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -33,7 +36,10 @@ class Geometry:
         Farthest centre of a window that the camera holds and the replicas leave free,
         ``min(camera/2 - N/2, band/2 - (N - 1))``, in image pixels; below 0 where not even one on the axis fits.
     step : tuple of int
-        Distance of two windows, ``2 N - 1 + taps`` made even, in image pixels.
+        Distance of two windows in image pixels: no tap of a kernel lies where an image could bring it into the window
+        of another, ``N + taps//2``, with a guard of one pixel.
+    shape : tuple of int
+        Pixels N of the display.
     """
 
     wavelength: float
@@ -46,21 +52,45 @@ class Geometry:
     zero_order: Pair
     reach: Pair
     step: tuple[int, int]
+    shape: tuple[int, int]
 
     @property
-    def windows(self) -> tuple[int, int]:
-        """Windows that fit, as a lattice about the axis: rows and columns, both even."""
-        y, x = (
-            0 if far < step / 2 else 2 * (math.floor((far - step / 2) / step) + 1)
-            for far, step in zip(self.reach, self.step, strict=True)
-        )
-        return y, x
+    def windows(self) -> list[Place]:
+        """Centres (y, x) of all windows that fit, in image pixels, from the axis outwards.
+
+        The fullest of the lattices that have the axis on a point or in the middle between two, without the windows that
+        the undiffracted image would fall into.
+        """
+        return windows(self.reach, self.step, self.shape)
+
+
+def windows(reach: Pair, step: tuple[int, int], shape: tuple[int, int]) -> list[Place]:
+    """Centres of windows, see `Geometry.windows`, whose images have `shape` (y, x) pixels."""
+    rows, columns = (_lattices(*along) for along in zip(reach, step, strict=True))
+    found = (
+        [(y, x) for y in on_y for x in on_x if abs(y) >= shape[0] or abs(x) >= shape[1]]
+        for on_y in rows
+        for on_x in columns
+    )
+    return sorted(max(found, key=len), key=lambda at: (at[0] ** 2 + at[1] ** 2, at))
+
+
+def _lattices(reach: float, step: int) -> tuple[list[int], list[int]]:
+    """Multiples of `step` within `reach`, and the same half a step on."""
+    far = math.floor(max(reach, 0.0) / step) + 1
+    through, beside = ([i * step + off for i in range(-far, far + 1)] for off in (0, step // 2))
+    return [at for at in through if abs(at) <= reach], [at for at in beside if abs(at) <= reach]
 
 
 def focal_lengths(config: FourFConfig, wavelength: float) -> Pair:
     """Focal lengths of both lenses at a wavelength, ``f + focal_slope (wavelength - light.wavelength)``."""
     off = wavelength - config.light.wavelength
     return config.lens1.at(off).focal_length, config.lens2.at(off).focal_length
+
+
+def step(shape: tuple[int, int], taps: int, guard: int = GUARD) -> tuple[int, int]:
+    """Distance of two windows of images of `shape` (y, x) pixels: see `Geometry`."""
+    return shape[0] + taps // 2 + guard, shape[1] + taps // 2 + guard
 
 
 def geometry(config: FourFConfig, wavelength: float | None = None, taps: int = 9) -> Geometry:
@@ -97,5 +127,6 @@ def geometry(config: FourFConfig, wavelength: float | None = None, taps: int = 9
             poses.lens2.x + f2 / f1 * poses.lens1.x - poses.camera.x,
         ),
         reach=(reach(0), reach(1)),
-        step=(2 * math.ceil((2 * n[0] - 1 + taps) / 2), 2 * math.ceil((2 * n[1] - 1 + taps) / 2)),
+        step=step(n, taps),
+        shape=n,
     )

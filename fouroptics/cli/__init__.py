@@ -3,13 +3,15 @@
 What is heavy is imported by the command that needs it. An error is one message on stderr and the exit code 1, a wrong
 call 2. Each file is written whole or not at all.
 
-=====  ==========================================================
-app    the application, its errors, what the commands share
-bench  commands about a bench
-masks  commands about masks
-=====  ==========================================================
+======  =========================================================
+app     the application, its errors, what the commands share
+bench   commands about a bench
+masks   commands about masks
+sheets  commands about runs of masks and images, and their frames
+======  =========================================================
 """
 
 from fouroptics.cli import bench as bench
 from fouroptics.cli import masks as masks
+from fouroptics.cli import sheets as sheets
 from fouroptics.cli.app import app as app

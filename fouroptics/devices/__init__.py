@@ -4,7 +4,9 @@
 panel            SLMConfig, presets, the level that shows a phase; no torch
 maps             maps of a panel, from files; no torch
 slm              SLM: levels, fill, crosstalk, undiffracted light, a pixel's area
-dmd              DMD: mirrors, packed patterns
+mirrors          DMDConfig: the data sheet of a mirror array; no torch
+dmd              DMD: mirrors
+patterns         binary patterns as controllers take them; no torch
 sensor           CameraConfig, presets, the fixed pattern of a sensor; no torch
 camera           Camera: photons to electrons to numbers
 pixels           what a pixel, or an area of them, sees of an intensity

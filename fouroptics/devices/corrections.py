@@ -139,6 +139,25 @@ def read_slmsuite(path: str | Path) -> VendorFile:
     )  # fmt: skip
 
 
+def read_slmsuite_frame(path: str | Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read what a panel of slmsuite 0.5 showed last: the phase in rad and the levels that were sent, (H, W) each.
+
+    Raises
+    ------
+    FourOpticsError
+        If it is no HDF5 file, is damaged, or does not hold both.
+    """
+    path = Path(path)
+    arrays, _ = _panel_of(path, contents(path))
+    if not {"phase", "display"} <= set(arrays):
+        raise FourOpticsError(f"{path}: holds no phase and display (height, width) of a panel; write SLM.save_phase")
+    phase, display = arrays["phase"], arrays["display"]
+    _same_shape(path, phase, display.shape)
+    if display.dtype.kind != "u" or not np.isfinite(phase).all():
+        raise FourOpticsError(f"{path}: display {display.dtype} or a phase that is not finite; save it again")
+    return phase, display
+
+
 def _panel_of(path: Path, content: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
     """Pictures and numbers of the panel in a file of slmsuite."""
     import h5py

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fouroptics.devices import panel
 from fouroptics.devices.maps import read_map
 from fouroptics.devices.panel import SLMConfig
-from fouroptics.devices.pixels import active_part
+from fouroptics.devices.pixels import active_part, blurred_rows, spread
 from fouroptics.errors import GeometryError
 from fouroptics.light.grid import Grid, Pair
 
@@ -134,6 +134,27 @@ class SLM(nn.Module):
         """
         yield from self._points(self._sent(self._known(levels)), order or self.order_for(0), generator)
 
+    def light(self, addressed: Tensor) -> Tensor:
+        """Light of each pixel, without its area: (..., y, x) complex; of what is addressed, not rounded to levels.
+
+        A phase in rad, not wrapped, or an amplitude; with maps and dead pixels, and a gradient. With crosstalk it is
+        the mean over the active area, at 3 points an axis.
+        """
+        shown = self._alive(addressed)
+        if not self.config.crosstalk:
+            return _light(shown) * self._factor(addressed, None)
+        mean, fill = sum(light for _, light in self._points(shown, 3, None)), self.config.fill_factor
+        return (mean - (1 - fill) * self.dead) / fill
+
+    def _alive(self, addressed: Tensor) -> Tensor:
+        """What the pixels get of what is addressed, dead pixels and the stroke map included."""
+        if self.config.modulation in ("amplitude", "binary"):
+            addressed = addressed.to(addressed.dtype.to_complex())
+        rows, columns, stuck = self._dead_pixels(addressed)
+        if len(rows):
+            addressed = addressed.index_put((rows, columns), self._table(stuck).to(addressed))
+        return addressed if self._stroke_map is None else addressed * self._middle(self._stroke_map, addressed)
+
     def expand(self, target: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Sub-pixels of the panel, n x n a pixel, each the area-weighted sum of its modulating and its dead part.
 
@@ -156,7 +177,7 @@ class SLM(nn.Module):
             raise GeometryError(f"n = {n!r}: give a whole number of sub-pixels an axis, 1 at least")
         asked = _plane(self._asked(target))
         middles = [(i + 0.5) / n - 0.5 for i in range(n)]
-        light = _light(_spread(asked, self.config.crosstalk, middles))
+        light = _light(spread(asked, self.config.crosstalk, middles))
         factor = self._factor(asked, generator)
         if isinstance(factor, Tensor):
             factor = factor.repeat_interleave(n, -2).repeat_interleave(n, -1)
@@ -263,8 +284,8 @@ class SLM(nn.Module):
             y, x = node.offset
             if sigma and node.active:
                 if y != at:  # the points of a row share its blur
-                    row, at = _blurred_rows(asked.mT, sigma, [y]).mT, y
-                light = _light(_blurred_rows(row, sigma, [x])) * factor
+                    row, at = blurred_rows(asked.mT, sigma, [y]).mT, y
+                light = _light(blurred_rows(row, sigma, [x])) * factor
             yield node, node.active * light + node.dead * self.dead
 
     def _factor(self, asked: Tensor, generator: torch.Generator | None) -> float | Tensor:
@@ -329,27 +350,6 @@ class SLM(nn.Module):
                 "in [0, 1], or complex numbers of modulus up to 1; divide by the largest modulus"
             )
         return target
-
-
-def _blurred_rows(data: Tensor, sigma: float, at: list[float]) -> Tensor:
-    """Rows of uniform cells, blurred by a Gaussian, at offsets from the cells' middles: exact, (..., n * len(at)).
-
-    A cell k away weighs ``(erf(b) - erf(a)) / 2`` with a, b its edges in units of sqrt(2) sigma. The outermost cells go
-    on beyond the edge; cells beyond 6 sigma are left out, 2e-9 of the light.
-    """
-    reach, n = math.ceil(6 * sigma + 1), data.shape[-1]
-    edges = torch.arange(-reach, reach + 2, dtype=torch.float64) - 0.5 - torch.tensor(at, dtype=torch.float64)[:, None]
-    weights = torch.erf(edges / (math.sqrt(2) * sigma)).diff(dim=-1) / 2
-    weights = (weights / weights.sum(-1, keepdim=True)).to(data)
-    beyond = torch.arange(-reach, n + reach, device=data.device).clamp(0, n - 1)
-    return (data.index_select(-1, beyond).unfold(-1, 2 * reach + 1, 1) @ weights.T).flatten(-2)
-
-
-def _spread(data: Tensor, sigma: float, at: list[float]) -> Tensor:
-    """Cells (..., y, x), blurred, at the same offsets in y and x: (..., y * len(at), x * len(at))."""
-    if not sigma:
-        return data.repeat_interleave(len(at), -2).repeat_interleave(len(at), -1)
-    return _blurred_rows(_blurred_rows(data, sigma, at).mT, sigma, at).mT
 
 
 def _corner(shape: tuple[int, int], like: Tensor) -> tuple[int, int]:

@@ -2,9 +2,9 @@ from . import bundle as bundle
 from . import encoding as encoding
 from . import hologram as hologram
 from .compiler import from_kernels as from_kernels
-from .compiler import transfer as transfer
 from .layout import Layout as Layout
 from .layout import sequential as sequential
 from .layout import tiled as tiled
 from .maskset import KernelTable as KernelTable
 from .maskset import MaskSet as MaskSet
+from .targets import transfer as transfer

@@ -4,38 +4,36 @@ The layout is the table in `fouroptics.masks.schema`. Lengths are in metres as e
 
 Codes of `verify`: F-FILE (missing, cut short, not HDF5), F-FORMAT, F-VERSION; F-LINK (soft, external or second link,
 virtual or external storage), F-FILTER, F-SIZE, F-READ; F-MISSING, F-DTYPE, F-SHAPE, F-UNITS; F-HASH (one dataset),
-F-MANIFEST (a swap, an attribute); F-FINITE, F-PHASE, F-GREY, F-LEVELS (grey is not the phase's), F-KERNELS, F-SLM,
-F-DERIVED (axes or grey table are not the panel's).
+F-MANIFEST (a swap, an attribute); F-FINITE, F-PHASE (not in [0, 2 pi), or of a panel without phases), F-GREY, F-LEVELS
+(grey is not the phase's, or stands twice), F-KERNELS (table, pairs), F-SLM (panel, orientation), F-DERIVED (axes, grey
+table, fiducial or what is said beside the levels are not the panel's).
 """
 
-import math
 import os
 import warnings
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from fouroptics.devices.panel import shown_phase
 from fouroptics.errors import BundleError, ConfigError
-from fouroptics.masks import checks, schema
-from fouroptics.masks.maskset import Finding, KernelTable, MaskSet, frame_findings, table_findings
+from fouroptics.masks import checks, hdf5, schema
+from fouroptics.masks.checks import Progress
+from fouroptics.masks.differences import Difference, differences
+from fouroptics.masks.frames import Finding, Frames
+from fouroptics.masks.maskset import KernelTable, MaskSet
 from fouroptics.masks.schema import Tree
 
-MAX_BYTES = 2**34  #: of all arrays of a file together
-MAX_OBJECTS = 2000
-MAX_ATTRIBUTE = 2**14  #: bytes
-MAX_DEFLATE = 1100  #: zlib packs 1032 to 1 at best: a larger ratio is a shape without data
-_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32}
+MAX_LOAD = 2**34  #: bytes of all frames together that `load` reads into memory
 
 
-def save(path: str | Path, masks: MaskSet, *, keep_phase: bool = True) -> None:
+def save(path: str | Path, masks: MaskSet, *, keep_phase: bool = True, progress: Progress | None = None) -> None:
     """Write a mask file; a crash at any moment leaves the old file or the new one under `path`.
 
-    The same masks make the same bytes. The creation time is SOURCE_DATE_EPOCH, else ``provenance["created"]``.
+    The same masks make the same bytes. The creation time is SOURCE_DATE_EPOCH, else ``provenance["created"]``. Frames
+    are written one by one: masks that are `Frames` never are in memory together.
 
     Parameters
     ----------
@@ -45,6 +43,8 @@ def save(path: str | Path, masks: MaskSet, *, keep_phase: bool = True) -> None:
         M masks of H x W pixels.
     keep_phase : bool
         Without it the file holds the grey levels alone, and `load` gives the phase that they stand for.
+    progress : callable, optional
+        Called with the number of frames that are written, and of all, phases and levels counted apart.
 
     Raises
     ------
@@ -53,28 +53,34 @@ def save(path: str | Path, masks: MaskSet, *, keep_phase: bool = True) -> None:
     OSError
         If the folder is missing or the disk is full; the old file stays.
     """
-    if not keep_phase and masks.slm.modulation != "phase":
+    if not keep_phase and masks.slm.modulation == "coupled":
         raise BundleError(f"slm: levels of modulation = {masks.slm.modulation!r} stand for no phase; keep the phase")
     path, tree = Path(path), schema.tree(masks, keep_phase)
-    size = sum(array.nbytes for array in tree.arrays.values())
-    if size > MAX_BYTES or masks.phase[0].nbytes >= 2**32:  # HDF5 ends a chunk at 4 GiB
-        limit = f"{MAX_BYTES / 2**30:.0f} GiB, 4 GiB a mask"
-        raise BundleError(f"{size / 2**30:.1f} GiB of masks; a file holds {limit}: save them in parts")
-    schema.seal(tree)
+    _refuse_size(masks, tree)
     partial = path.with_name(f"{path.name}.partial")
     try:
-        _write(partial, tree)
-        _to_disk(partial)
+        hdf5.write(partial, tree, schema.FRAMES, progress)
+        hdf5.to_disk(partial)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     if os.name != "nt":  # Windows opens no folders
-        _to_disk(path.parent)
+        hdf5.to_disk(path.parent)
 
 
-def load(path: str | Path) -> MaskSet:
+def load(path: str | Path, *, lazy: bool = False, progress: Progress | None = None) -> MaskSet:
     """Read a mask file after the same checks as `verify`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    lazy : bool
+        Read, check and forget frame by frame; the masks' `phase` and `gray` then are `Frames`, which read the file
+        again when they are asked for, and refuse it if it has changed.
+    progress : callable, optional
+        Called with the number of masks that are read, and of all.
 
     Returns
     -------
@@ -84,218 +90,136 @@ def load(path: str | Path) -> MaskSet:
     Raises
     ------
     BundleError
-        If `verify` finds an error.
+        If `verify` finds an error, or all frames together take more than 16 GiB and `lazy` is not set.
 
     Warns
     -----
     UserWarning
         If the schema has a newer minor version: what this version does not know is left out.
     """
-    findings, parts = _inspect(Path(path))
-    errors = _errors(findings)
-    if errors:
-        more = f" ({len(errors) - 1} more: run verify)" if len(errors) > 1 else ""
-        raise BundleError(f"{path}: {errors[0]}{more}")
+    path = Path(path)
+    tree, parts, findings = _inspect(path)
+    _refuse(path, findings)
+    stacks = {name: array for name, array in tree.arrays.items() if isinstance(array, Frames)}
+    if lazy:
+        found, look = checks.mask_rules(parts)
+        kept = {name: replace(stack, checked=True) for name, stack in stacks.items()}
+    else:
+        found, kept = [], _memory(path, stacks)
+        look = _keep(kept)
+    _refuse(path, [*found, *checks.frame_pass(tree, look, progress)])
+    tree.arrays.update(kept)
+    parts = schema.content(tree)
     for finding in findings:
         warnings.warn(f"{path}: {finding}", UserWarning, stacklevel=2)
-    if parts["phase"] is None:
-        parts["phase"] = _shown(parts["gray"], parts["slm"])
     try:
         parts["kernels"] = KernelTable(**parts["kernels"])
+        parts["gray"] = parts["gray"] if lazy else np.asarray(parts["gray"])
         return MaskSet(**parts)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
 
 
-def verify(path: str | Path) -> list[Finding]:
+def verify(path: str | Path, *, progress: Progress | None = None) -> list[Finding]:
     """Check a mask file; never raises on a bad one.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    progress : callable, optional
+        Called with the number of masks that are checked, and of all.
 
     Returns
     -------
     list of Finding
         Empty for a good file. The codes are listed at the top of this module.
     """
-    findings, parts = _inspect(Path(path))
-    if not parts:
-        return findings
-    frames = frame_findings(parts["phase"], parts["gray"], parts["slm"])
-    rows = table_findings(parts["kernels"], len(parts["gray"]))
-    for found in chain(frames, rows):
-        where = "/entry/" if found.path.startswith("kernels") else "/entry/masks/"
-        findings.append(Finding(found.code, where + found.path, found.message))
-    return findings
+    tree, parts, findings = _inspect(Path(path))
+    found, look = checks.mask_rules(parts) if parts else ([], lambda i, seen: ())
+    return [*findings, *found, *checks.frame_pass(tree, look, progress)]
 
 
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+def diff(a: str | Path, b: str | Path) -> list[Difference]:
+    """Compare what two mask files hold: attributes, shapes and values, the frames one by one; hashes aside.
+
+    Returns
+    -------
+    list of Difference
+        Empty for files that hold the same.
+
+    Raises
+    ------
+    BundleError
+        If one cannot be read; `verify` says what is wrong with it.
+    """
+    trees: list[Tree] = []
+    for path in (a, b):
+        tree, findings = hdf5.read(Path(path), schema.STACKS, checks.version_findings)
+        _refuse(Path(path), findings)
+        trees.append(tree)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return [*differences(*trees)]
+    except OSError as error:
+        raise BundleError(f"{a}, {b}: {error}; the frames of one are damaged: run verify on both") from None
+
+
+def _refuse_size(masks: MaskSet, tree: Tree) -> None:
+    """Refuse what no reader would take."""
+    count, pixels = len(masks), masks.slm.shape[0] * masks.slm.shape[1]
+    if 4 * pixels > hdf5.MAX_FRAME or count > hdf5.MAX_FRAMES:
+        limit = f"{hdf5.MAX_FRAMES} masks of {hdf5.MAX_FRAME // 4} pixels"
+        raise BundleError(f"{count} masks of {pixels} pixels; a file holds {limit}: save them in parts")
+    size = sum(array.nbytes for name, array in tree.arrays.items() if name not in schema.STACKS)
+    if size > hdf5.MAX_BYTES:
+        raise BundleError(f"{size / 2**30:.1f} GiB beside the frames; a file holds {hdf5.MAX_BYTES / 2**30:.0f} GiB")
+
+
+def _memory(path: Path, stacks: dict[str, Frames]) -> dict[str, np.ndarray]:
+    """Arrays for the frames of all stacks."""
+    size = sum(stack.nbytes for stack in stacks.values())
+    try:
+        if size > MAX_LOAD:
+            raise MemoryError
+        return {name: np.empty(stack.shape, stack.dtype) for name, stack in stacks.items()}
+    except MemoryError:
+        raise BundleError(
+            f"{path}: {size / 2**30:.1f} GiB of frames do not fit the memory; read them with load(path, lazy=True)"
+        ) from None
+
+
+def _keep(whole: dict[str, np.ndarray]) -> checks.Look:
+    def look(i: int, seen: dict[str, np.ndarray]) -> Iterator[Finding]:
+        for name, frame in seen.items():
+            whole[name][i] = frame
+        yield from ()
+
+    return look
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "error"]
 
 
-def _shown(gray: np.ndarray, slm: Any) -> np.ndarray:
-    phase = np.empty(gray.shape, np.float32)
-    for i, levels in enumerate(gray):
-        phase[i] = shown_phase(slm, levels)
-    phase.flags.writeable = False
-    return phase
+def _refuse(path: Path, findings: list[Finding]) -> None:
+    errors = _errors(findings)
+    if errors:
+        more = f" ({len(errors) - 1} more: run verify)" if len(errors) > 1 else ""
+        raise BundleError(f"{path}: {errors[0]}{more}")
 
 
-def _inspect(path: Path) -> tuple[list[Finding], dict[str, Any]]:
-    """Findings about the file and its layout and, where that is whole, the fields of its `MaskSet`."""
-    tree, findings = _read(path)
+def _inspect(path: Path) -> tuple[Tree, dict[str, Any], list[Finding]]:
+    """All of a file but its frames, the fields of its `MaskSet` where the layout is whole, and what is wrong."""
+    tree, findings = hdf5.read(path, schema.STACKS, checks.version_findings)
     if any(found.severity == "error" and found.code in ("F-FILE", "F-FORMAT", "F-VERSION") for found in findings):
-        return findings, {}
+        return Tree(), {}, findings
     refused = {finding.path for finding in findings}
     layout = checks.layout_findings(tree)
     findings += [found for found in layout if not (found.code == "F-MISSING" and found.path in refused)]
     if _errors(findings):
-        return findings, {}
+        return tree, {}, findings
     try:
         parts = schema.content(tree)
     except ConfigError as error:
-        return [*findings, Finding("F-SLM", "/entry/slm", str(error))], {}
-    return [*findings, *checks.derived_findings(tree, parts)], parts
-
-
-def _write(path: Path, tree: Tree) -> None:
-    # sorted and without times: the same bytes each time; the format of 1.10: all its metadata have checksums
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        for name in sorted(tree.attributes):
-            node = _put(file, name, tree.arrays[name]) if name in tree.arrays else file.require_group(name)
-            for key, value in sorted(tree.attributes[name].items()):
-                array = _stored(np.array(value))
-                node.attrs.create(key, array, dtype=array.dtype)
-        file.flush()
-
-
-def _put(file: h5py.File, name: str, array: np.ndarray) -> h5py.Dataset:
-    if name not in schema.FRAMES:
-        return file.create_dataset(name, data=_stored(array), track_times=False)
-    return file.create_dataset(
-        name,
-        data=array,
-        chunks=(1,) * (array.ndim - 2) + array.shape[-2:],  # one mask
-        shuffle=True,
-        compression="gzip",
-        compression_opts=1,
-        fletcher32=True,
-        track_times=False,
-    )
-
-
-def _stored(array: np.ndarray) -> np.ndarray:
-    array = np.char.encode(array, "utf-8") if array.dtype.kind == "U" else array
-    if array.dtype.kind != "S":
-        return array
-    return array.astype(h5py.string_dtype("utf-8", max(1, array.dtype.itemsize)))
-
-
-def _read(path: Path) -> tuple[Tree, list[Finding]]:
-    """Read all of a file that can be read safely, and say what cannot; links are not followed."""
-    tree, findings = Tree(), []
-    try:
-        with h5py.File(path, "r") as file:
-            findings += _attributes(file, "/", tree)
-            version = checks.version_findings(tree.attributes["/"])
-            findings += version
-            for finding in () if _errors(version) else _walk(file, tree):
-                findings.append(finding)  # one by one: what was found before HDF5 fails is kept
-    except Exception as error:  # HDF5 fails in many ways on a damaged file
-        findings.append(Finding("F-FILE", "/", f"{error}; the file is missing, cut short or damaged: copy it again"))
-    return tree, findings
-
-
-def _walk(file: h5py.File, tree: Tree) -> Iterator[Finding]:
-    """Visit each object once, from the root down, and fill the tree."""
-    groups, seen, budget = ["/"], {_address(file)}, MAX_BYTES
-    while groups:
-        parent = groups.pop()
-        group: Any = file[parent]
-        if len(seen) + len(group) > MAX_OBJECTS:
-            yield Finding(
-                "F-SIZE", parent, f"{len(group)} members; a mask file has {MAX_OBJECTS} at most: save it again"
-            )
-            return
-        for name in sorted(group):
-            path = f"{parent.rstrip('/')}/{name}"
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink) or _address(group[name]) in seen:
-                message = f"{type(link).__name__} to an object elsewhere, not followed; store a copy of its data"
-                yield Finding("F-LINK", path, message)
-                continue
-            node = group[name]
-            seen.add(_address(node))
-            yield from _attributes(node, path, tree)
-            if isinstance(node, h5py.Group):
-                groups.append(path)
-            elif refusal := _refusal(node, path, budget):
-                yield refusal
-            else:
-                budget -= _size(node)
-                yield from _array(node, path, tree)
-
-
-def _array(node: Any, path: str, tree: Tree) -> Iterator[Finding]:
-    try:
-        array = np.asarray(node)
-    except Exception as error:  # a filter, an allocation or HDF5 itself
-        yield Finding("F-READ", path, f"{error}; the data are damaged: copy the file again")
-        return
-    array.flags.writeable = False
-    tree.arrays[path] = array
-
-
-def _address(node: Any) -> int:
-    return h5py.h5o.get_info(node.id).addr  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _size(node: Any) -> int:
-    return math.prod(node.shape) * node.dtype.itemsize
-
-
-def _refusal(node: Any, path: str, budget: int) -> Finding | None:
-    """Say why a dataset must not be read, from its header alone."""
-    if not isinstance(node, h5py.Dataset) or node.shape is None or not _plain(node.dtype):
-        what = f"{node.dtype} " if isinstance(node, h5py.Dataset) else "a named type"
-        return Finding("F-DTYPE", path, f"{what}; store numbers, flags or fixed-length texts")
-    if node.is_virtual or node.external:
-        return Finding("F-LINK", path, "its data are in other files, not followed; store a copy of them")
-    properties: Any = node.id.get_create_plist()
-    unknown = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())} - _FILTERS
-    if unknown:
-        message = f"HDF5 filter {min(unknown)}; store it with shuffle, gzip and fletcher32 only"
-        return Finding("F-FILTER", path, message)
-    size, stored = _size(node), node.id.get_storage_size()
-    if size > budget:
-        return Finding(
-            "F-SIZE", path, f"shape {node.shape}: more than {MAX_BYTES / 2**30:.0f} GiB in all; save in parts"
-        )
-    if size > MAX_DEFLATE * stored or any(c > n for c, n in zip(node.chunks or (), node.shape, strict=False)):
-        message = f"shape {node.shape} with chunks {node.chunks} cannot come from {stored} stored bytes; save it again"
-        return Finding("F-SIZE", path, message)
-    return None
-
-
-def _plain(dtype: np.dtype) -> bool:
-    return dtype.kind in "Siufb" and not dtype.hasobject
-
-
-def _attributes(node: Any, path: str, tree: Tree) -> Iterator[Finding]:
-    values = tree.attributes.setdefault(path, {})
-    for name in sorted(node.attrs):
-        identity = node.attrs.get_id(name)
-        shape: Any = identity.shape
-        if shape is None or not _plain(identity.dtype) or math.prod(shape) * identity.dtype.itemsize > MAX_ATTRIBUTE:
-            message = (
-                f"{identity.dtype} {shape}; store a number, a flag or a fixed-length text of {MAX_ATTRIBUTE} bytes"
-            )
-            yield Finding("F-DTYPE", f"{path}@{name}", message)
-            continue
-        array = np.asarray(node.attrs[name])
-        values[name] = (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array).tolist()
+        return tree, {}, [*findings, Finding("F-SLM", "/entry/slm", str(error))]
+    return tree, parts, [*findings, *checks.derived_findings(tree, parts)]

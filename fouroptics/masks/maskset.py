@@ -4,15 +4,25 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from fouroptics.devices.panel import SLMConfig, mask_levels
+from fouroptics.devices.panel import SLMConfig
 from fouroptics.errors import BundleError
+from fouroptics.masks.frames import (
+    Finding,
+    Frames,
+    Stack,
+    ambiguous,
+    equal,
+    frame_findings,
+    phase_of,
+    stack_findings,
+)
 from fouroptics.masks.report import MaskReport, report
 
-#: dtype, shape and unit of each column of a `KernelTable`; K kernels of k x k taps.
+#: dtype (the first that holds the values), shape and unit of each column of a `KernelTable`; K kernels of k x k taps.
 COLUMNS: dict[str, tuple[str, str, str]] = {
     "mask": ("<i4", "K", "1"),
     "out_channel": ("<i4", "K", "1"),
@@ -21,38 +31,24 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "pair": ("<i4", "K", "1"),
     "tile": ("<i4", "K 2", "px"),
     "carrier": ("<f8", "K 2", "cycles/px"),
-    "weight": ("<f8", "K k k", "1"),
+    "weight": ("<f8 <c16", "K k k", "1"),
     "scale": ("<f8", "K", "1"),
     "efficiency": ("<f8", "K", "1"),
     "error": ("<f8", "K", "1"),
     "correlation": ("<f8", "K", "1"),
 }
+#: Columns that a table may leave out; new in files of version 1.2.
+OPTIONAL_COLUMNS: dict[str, tuple[str, str, str]] = {
+    "place": ("<i4", "K 2", "px"),
+    "bias": ("<f8", "K", "1"),
+    "wavelength": ("<f8", "K", "m"),
+    "psf_error": ("<f8", "K", "1"),
+    "crosstalk": ("<f8", "K", "1"),
+    "zero_order": ("<f8", "K", "1"),
+    "photons": ("<f8", "K", "1"),
+    "crop": ("<i4", "K 4", "px"),
+}
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong with a mask set or a mask file.
-
-    Attributes
-    ----------
-    code : str
-        Stable name of the rule, such as ``"F-HASH"``.
-    path : str
-        The field or, in a file, the HDF5 path.
-    message : str
-        The value, what was expected, and the remedy.
-    severity : {"error", "warning"}
-        An error refuses the masks.
-    """
-
-    code: str
-    path: str
-    message: str
-    severity: Literal["error", "warning"] = "error"
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.path}: {self.message}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +60,7 @@ class KernelTable:
     mask : numpy.ndarray
         (K) int32, the mask that carries the kernel.
     out_channel, in_channel : numpy.ndarray
-        (K) int32; in_channel -1: shared by all input channels.
+        (K) int32; in_channel -1: shared by all input channels, out_channel -1: serves all outputs.
     sign : numpy.ndarray
         (K) int8, +1 or -1 for one half of a split kernel, 0 for a signed or complex one.
     pair : numpy.ndarray
@@ -75,7 +71,7 @@ class KernelTable:
     carrier : numpy.ndarray
         (K, 2) float64, (y, x) in cycles per panel pixel.
     weight : numpy.ndarray
-        (K, k, k) float64, torch cross-correlation order.
+        (K, k, k) float64, or complex128 if a kernel is complex; torch cross-correlation order.
     scale : numpy.ndarray
         (K) float64, digital weight = scale * optical amplitude response.
     efficiency : numpy.ndarray
@@ -84,6 +80,22 @@ class KernelTable:
         (K) float64, relative L2 error of the response over the window.
     correlation : numpy.ndarray
         (K) float64, modulus of the complex correlation with the target.
+    place : numpy.ndarray, optional
+        (K, 2) int32, where on the display the picture of the input channel has its centre (y, x), in display pixels.
+    bias : numpy.ndarray, optional
+        (K) float64, constant that was added to the taps to make them non-negative.
+    wavelength : numpy.ndarray, optional
+        (K) float64, in metres, where kernels differ in it.
+    psf_error : numpy.ndarray, optional
+        (K) float64, largest deviation of a tap over the largest tap.
+    crosstalk : numpy.ndarray, optional
+        (K) float64, energy where zero is prescribed over the energy of the taps.
+    zero_order : numpy.ndarray, optional
+        (K) float64, fraction of the light on the band that stays undiffracted.
+    photons : numpy.ndarray, optional
+        (K) float64, photons on a read pixel for a white image in one exposure.
+    crop : numpy.ndarray, optional
+        (K, 4) int32, the kernel's picture on the camera: first row, end row, first column, end column.
 
     Raises
     ------
@@ -104,19 +116,33 @@ class KernelTable:
     efficiency: np.ndarray
     error: np.ndarray
     correlation: np.ndarray
+    place: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    wavelength: np.ndarray | None = None
+    psf_error: np.ndarray | None = None
+    crosstalk: np.ndarray | None = None
+    zero_order: np.ndarray | None = None
+    photons: np.ndarray | None = None
+    crop: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         sizes: dict[str, int] = {}
-        for name, (dtype, shape, _) in COLUMNS.items():
+        for name, (dtype, shape, _) in (COLUMNS | OPTIONAL_COLUMNS).items():
+            if name in OPTIONAL_COLUMNS and getattr(self, name) is None:
+                continue
             column = _cast(f"kernels/{name}", getattr(self, name), dtype)
             expected = bound(shape, column.shape, sizes)
             if column.shape != expected:
                 raise BundleError(f"kernels/{name}: shape {column.shape}, not {expected} = ({shape}); one row a kernel")
             object.__setattr__(self, name, column)
-        _refuse(table_findings(vars(self)))
+        _refuse(table_findings(self.columns()))
 
     def __len__(self) -> int:
         return len(self.mask)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the columns that the table has, by name."""
+        return {name: column for name, column in vars(self).items() if column is not None}
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -128,9 +154,11 @@ class MaskSet:
 
     Attributes
     ----------
-    phase : numpy.ndarray
-        (M, H, W) float32, requested phase delay in rad, in [0, 2 pi), before quantisation. Read-only.
-    gray : numpy.ndarray
+    phase : numpy.ndarray or Frames, optional
+        (M, H, W) float32, requested phase delay in rad, in [0, 2 pi), before quantisation. Read-only. None for a panel
+        of amplitudes or mirrors, whose levels stand for no phase; of a panel of phases, None gives the phase that its
+        levels stand for.
+    gray : numpy.ndarray or Frames
         (M, H, W) uint8 (up to 8 bit) or uint16: the levels sent, equal to `panel.mask_levels` of `phase`.
     kernels : KernelTable
         One row a kernel.
@@ -143,6 +171,8 @@ class MaskSet:
         Where the masks come from, of the same kinds. ``created`` is the creation time (ISO 8601).
     encoding, layout : str
         Names of the encoding and of the layout that all masks share.
+    seconds : dict of float
+        What each pass of the compiler took, in seconds; neither saved nor compared.
 
     Raises
     ------
@@ -151,22 +181,27 @@ class MaskSet:
         field, the value and the remedy.
     """
 
-    phase: np.ndarray
-    gray: np.ndarray
+    phase: Stack
+    gray: Stack
     kernels: KernelTable
     slm: SLMConfig
     instrument: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     encoding: str = ""
     layout: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("phase", "gray"):
-            object.__setattr__(self, name, _frozen(np.asarray(getattr(self, name))))
+            stack = getattr(self, name)
+            if stack is not None and not isinstance(stack, Frames):
+                object.__setattr__(self, name, _frozen(np.asarray(stack)))
         for name in ("instrument", "provenance", "encoding", "layout"):
             object.__setattr__(self, name, _plain(getattr(self, name), name))
-        _refuse(frame_findings(self.phase, self.gray, self.slm))
-        _refuse(table_findings(vars(self.kernels), len(self)))
+        _refuse(_stack_findings(self.phase, self.gray, self.slm))
+        if self.phase is None and self.slm.modulation == "phase":
+            object.__setattr__(self, "phase", phase_of(self.slm, self.gray))
+        _refuse(table_findings(self.kernels.columns(), len(self)))
 
     def __len__(self) -> int:
         return len(self.gray)
@@ -179,41 +214,14 @@ class MaskSet:
         return report(self.kernels)
 
 
-def frame_findings(phase: np.ndarray | None, gray: np.ndarray, slm: SLMConfig) -> Iterator[Finding]:
-    """Yield what is wrong with the frames (M, H, W) for this panel; `phase` in rad may be left out."""
-    whole = "uint8" if slm.bits <= 8 else "uint16"
-    frames = [("gray", gray, whole)] if phase is None else [("phase", phase, "float32"), ("gray", gray, whole)]
-    wrong = False
-    for name, array, dtype in frames:
-        if array.dtype != dtype:
-            wrong = True
-            yield Finding("F-DTYPE", name, f"{array.dtype}, not {dtype}, for {slm.bits} bit; convert it with astype")
-        if array.ndim != 3 or array.shape[1:] != slm.shape or array.shape != (max(len(gray), 1), *slm.shape):
-            wrong = True
-            expected = f"(M, {slm.shape[0]}, {slm.shape[1]}), M at least 1 and the same in phase and gray"
-            yield Finding("F-SHAPE", name, f"shape {array.shape}, not {expected}; the panel is {slm.name!r}")
-    for i in () if wrong else range(len(gray)):
-        yield from _frame_findings(i, None if phase is None else phase[i], gray[i], slm)
-
-
-def _frame_findings(i: int, phase: np.ndarray | None, gray: np.ndarray, slm: SLMConfig) -> Iterator[Finding]:
-    top, highest = 2**slm.bits - 1, int(gray.max())
-    if highest > top:
-        yield Finding(
-            "F-GREY", "gray", f"mask {i} holds level {highest}; {slm.bits} bit end at {top}: use panel.mask_levels"
-        )
-    if phase is None:
+def _stack_findings(phase: Stack, gray: Stack, slm: SLMConfig) -> Iterator[Finding]:
+    """Yield what is wrong with the frames; each is read once, and none that is known to be right."""
+    yield from stack_findings(phase, gray, slm)
+    if all(getattr(stack, "checked", False) for stack in (phase, gray) if stack is not None):
         return
-    lost = int(np.count_nonzero(~np.isfinite(phase)))
-    low, high = float(phase.min()), float(phase.max())
-    if lost:
-        yield Finding("F-FINITE", "phase", f"mask {i} holds {lost} values that are not finite; compile it again")
-    elif low < 0 or high >= 2 * math.pi:
-        remedy = "wrap it modulo 2 pi, and set what rounds up to 2 pi to 0"
-        yield Finding("F-PHASE", "phase", f"mask {i} spans {low:.8g} .. {high:.8g} rad, not [0, 2 pi); {remedy}")
-    elif unequal := int(np.count_nonzero(mask_levels(slm, phase) != gray)):
-        where = f"mask {i}: {unequal} of {gray.size} levels are not those of its phase"
-        yield Finding("F-LEVELS", "gray", f"{where} ({slm.bits} bit, {slm.grey!r}); make them with panel.mask_levels")
+    other = ambiguous(slm)
+    for i in range(len(gray)):
+        yield from frame_findings(i, None if phase is None else phase[i], gray[i], slm, other)
 
 
 def table_findings(columns: Mapping[str, np.ndarray], masks: int | None = None) -> Iterator[Finding]:
@@ -230,7 +238,7 @@ def table_findings(columns: Mapping[str, np.ndarray], masks: int | None = None) 
             yield Finding("F-FINITE", f"kernels/{name}", f"row {row} is not finite; compile the masks again")
     limits = {
         "mask": (0, masks),
-        "out_channel": (0, None),
+        "out_channel": (-1, None),
         "in_channel": (-1, None),
         "sign": (-1, 2),
         "pair": (-1, count),
@@ -259,13 +267,14 @@ def bound(shape: str, actual: tuple[int, ...], sizes: dict[str, int]) -> tuple[i
     return tuple(int(name) if name.isdigit() else sizes.get(name, -1) for name in names)
 
 
-def _cast(name: str, values: Any, dtype: str) -> np.ndarray:
+def _cast(name: str, values: Any, dtypes: str) -> np.ndarray:
     given = np.asarray(values)
-    if given.dtype.kind not in "iuf":
+    dtype = dtypes.split()[-1 if given.dtype.kind == "c" else 0]
+    if given.dtype.kind not in ("iufc" if dtype[1] == "c" else "iuf"):
         raise BundleError(f"{name}: {given.dtype} is not a real number; give numbers of dtype {np.dtype(dtype)}")
     with np.errstate(invalid="ignore"):
         cast = given.astype(dtype)
-    if not np.array_equal(cast, given, equal_nan=given.dtype.kind == "f"):
+    if not np.array_equal(cast, given, equal_nan=given.dtype.kind in "fc"):
         raise BundleError(f"{name}: {given.dtype} values change as {np.dtype(dtype)}; give values that fit")
     return _frozen(cast)
 
@@ -301,11 +310,12 @@ def _fits(leaf: str | float) -> bool:
 
 
 def _same(first: Any, second: Any) -> bool:
-    def equal(a: Any, b: Any) -> bool:
-        return a.dtype == b.dtype and np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
+    def same(a: Any, b: Any) -> bool:
+        stacks = [isinstance(item, np.ndarray | Frames) for item in (a, b)]
+        return equal(a, b) if all(stacks) else not any(stacks) and a == b
 
     return type(first) is type(second) and all(
-        equal(getattr(first, item.name), getattr(second, item.name)) for item in fields(first)
+        same(getattr(first, item.name), getattr(second, item.name)) for item in fields(first) if item.compare
     )
 
 

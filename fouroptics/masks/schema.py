@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from fouroptics.devices.mirrors import DMDConfig
 from fouroptics.devices.panel import SLMConfig, response
+from fouroptics.devices.patterns import pack, unpack
 from fouroptics.errors import BundleError
-from fouroptics.masks.maskset import COLUMNS, MaskSet
+from fouroptics.masks.frames import Frames, Stack, has_phase
+from fouroptics.masks.maskset import COLUMNS, OPTIONAL_COLUMNS, MaskSet
 
 FORMAT = "fouroptics-masks"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 
 #: Fixed datasets: dtype ("S" text, "u" the panel's whole numbers), shape and unit.
 #: M masks, panel H x W, L levels, K kernels of k x k taps.
 DATASETS: dict[str, tuple[str, str, str]] = {
     "/entry/title": ("S", "", ""),
-    "/entry/masks/phase": ("<f4", "M H W", "rad"),
-    "/entry/masks/gray": ("u", "M H W", "1"),
     "/entry/masks/index": ("<i4", "M", "1"),
     "/entry/masks/y": ("<f8", "H", "um"),
     "/entry/masks/x": ("<f8", "W", "um"),
@@ -52,7 +53,15 @@ DATASETS: dict[str, tuple[str, str, str]] = {
     "/entry/fiducial/gray": ("u", "H W", "1"),
 }
 
-#: Datasets that a file has only where the panel has more to say; new in 1.1. L levels, D dead pixels.
+#: Frames: levels are `gray`, or since 1.2 `bits` of mirrors, B = ceil(W / 8); `phase` may be left out.
+STACKS: dict[str, tuple[str, str, str]] = {
+    "/entry/masks/phase": ("<f4", "M H W", "rad"),
+    "/entry/masks/gray": ("u", "M H W", "1"),
+    "/entry/masks/bits": ("|u1", "M H B", "1"),
+}
+
+#: Datasets that a file has only where there is more to say: of the panel since 1.1, of kernels and mirrors since 1.2.
+#: L levels, D dead pixels.
 OPTIONAL: dict[str, tuple[str, str, str]] = {
     "/entry/slm/modulation": ("S", "", ""),
     "/entry/slm/stroke": ("<f8", "", "rad"),
@@ -66,11 +75,14 @@ OPTIONAL: dict[str, tuple[str, str, str]] = {
     "/entry/slm/fall_time": ("<f8", "", "s"),
     "/entry/slm/upload_time": ("<f8", "", "s"),
     "/entry/slm/refresh_rate": ("<f8", "", "Hz"),
+    "/entry/slm/reflectivity": ("<f8", "", "1"),
+    "/entry/slm/mirror_tilt": ("<f8", "", "rad"),
+    **{f"/entry/kernels/{name}": column for name, column in OPTIONAL_COLUMNS.items()},
 }
-_FIXED = DATASETS | OPTIONAL
+_FIXED = DATASETS | STACKS | OPTIONAL
 
 #: Whole frames: one chunk a mask, packed.
-FRAMES = ("/entry/masks/phase", "/entry/masks/gray", "/entry/fiducial/gray")
+FRAMES = (*STACKS, "/entry/fiducial/gray")
 
 #: Units of the instrument's numbers, SI as in code. Whole numbers that are not listed are counts, in "1".
 INSTRUMENT_UNITS: dict[str, str] = {
@@ -122,14 +134,16 @@ PANEL = {
     "fall_time": "fall_time",
     "upload_time": "upload_time",
     "refresh_rate": "refresh_rate",
+    "reflectivity": "reflectivity",  # of a `DMDConfig`, as the next: a file that has it is of one
+    "mirror_tilt": "mirror_tilt",
 }
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A file as plain Python: arrays by dataset path, attributes by the path of a group or dataset."""
+    """A file as plain Python: arrays, or `Frames`, by dataset path, attributes by the path of a group or dataset."""
 
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -140,14 +154,15 @@ def tree(masks: MaskSet, keep_phase: bool = True) -> Tree:
     ------
     BundleError
         If the instrument holds a number without a known unit, a text that UTF-8 cannot hold, SOURCE_DATE_EPOCH is
-        no number of seconds, or the panel has maps, which belong to the bench.
+        no number of seconds, or the panel is none that a file holds.
     """
+    frames = _frames(masks, keep_phase)
     provenance = {key: item for key, item in masks.provenance.items() if key != "created"}
     groups = {"/"}
     arrays = {
         "/entry/title": _text(f"{len(masks)} masks, {len(masks.kernels)} kernels, {masks.slm.name}"),
-        "/entry/masks/gray": masks.gray,
-        **{f"/entry/kernels/{name}": getattr(masks.kernels, name) for name in COLUMNS},
+        **frames,
+        **{f"/entry/kernels/{name}": column for name, column in masks.kernels.columns().items()},
         "/entry/kernels/encoding": _text(masks.encoding),
         "/entry/kernels/layout": _text(masks.layout),
         **_panel(masks.slm),
@@ -156,18 +171,34 @@ def tree(masks: MaskSet, keep_phase: bool = True) -> Tree:
         **_flat("/entry/instrument", masks.instrument, groups),
         **_flat("/entry/provenance", provenance, groups),
     }
-    if keep_phase:
-        arrays["/entry/masks/phase"] = masks.phase
     groups |= {path[:end] for path in arrays for end in range(1, len(path)) if path[end] == "/"}
     attributes: dict[str, dict[str, Any]] = {path: {"NX_class": _CLASSES.get(path, "NXcollection")} for path in groups}
     attributes |= {path: _units(path, array) for path, array in arrays.items()}
     attributes["/"] |= _origin(masks.provenance)
     attributes["/entry"]["default"] = "masks"
-    signals = {"signal": "phase", "auxiliary_signals": ["gray"]} if keep_phase else {"signal": "gray"}
-    attributes["/entry/masks"] |= {**signals, "axes": ["index", "y", "x"]}
-    grey = {"bitdepth": masks.slm.bits, "gray_convention": masks.slm.grey, "includes_correction": False}
-    attributes["/entry/masks/gray"] |= grey
+    signal, *others = (path.rpartition("/")[2] for path in frames)
+    attributes["/entry/masks"] |= {"signal": signal, "axes": ["index", "y", "." if signal == "bits" else "x"]}
+    attributes["/entry/masks"] |= {"auxiliary_signals": others} if others else {}
+    for path, known in level_attributes(masks.slm).items():
+        attributes.get(path, {}).update(known)
     return Tree(arrays, attributes)
+
+
+def _frames(masks: MaskSet, keep_phase: bool) -> dict[str, Stack]:
+    """Stacks of a file, the one that a plot shows first."""
+    if masks.slm.modulation == "binary":
+        gray, (count, height, width) = masks.gray, masks.gray.shape
+        packed = (count, height, -(-width // 8))
+        return {"/entry/masks/bits": Frames(packed, np.dtype(np.uint8), lambda i: pack(gray[i]))}
+    phase = {"/entry/masks/phase": masks.phase} if keep_phase and masks.phase is not None else {}
+    return phase | {"/entry/masks/gray": masks.gray}
+
+
+def level_attributes(slm: SLMConfig) -> dict[str, dict[str, Any]]:
+    """Return what a file says beside the levels, for programs that read nothing else."""
+    grey = {"bitdepth": slm.bits, "gray_convention": slm.grey, "includes_correction": False}
+    bits = {"bitorder": "big", "width": slm.shape[1], "on_value": 1}
+    return {"/entry/masks/gray": grey, "/entry/masks/bits": bits}
 
 
 def seal(tree: Tree) -> None:
@@ -177,10 +208,18 @@ def seal(tree: Tree) -> None:
     tree.attributes["/"]["manifest_sha256"] = manifest(tree)
 
 
-def digest(array: np.ndarray) -> str:
-    """SHA-256 of the array's bytes in C order, little-endian."""
+def digest(array: Stack) -> str:
+    """SHA-256 of the bytes of an array, or of `Frames`, in C order, little-endian."""
+    total = hashlib.sha256()
+    for part in array if isinstance(array, Frames) else [array]:
+        total.update(plain_bytes(part))
+    return total.hexdigest()
+
+
+def plain_bytes(array: np.ndarray) -> memoryview:
+    """Bytes of an array in C order, little-endian."""
     plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return hashlib.sha256(plain.reshape(-1).view(np.uint8).data).hexdigest()
+    return plain.reshape(-1).view(np.uint8).data
 
 
 def manifest(tree: Tree) -> str:
@@ -202,28 +241,38 @@ def unit(path: str) -> str | None:
 def content(tree: Tree) -> dict[str, Any]:
     """Return what a complete tree holds: the fields of a `MaskSet`, with kernels as a dict of columns.
 
-    ``phase`` is None where the file has none.
+    ``phase`` is None where the file has none, and of a panel without phases, for which versions before 1.2 kept one.
 
     Raises
     ------
     ConfigError
-        If the panel's fields are no `SLMConfig`.
+        If the panel's fields are no `SLMConfig`, or no `DMDConfig`.
     """
     arrays, root = tree.arrays, tree.attributes["/"]
     kept = {name: f"/entry/slm/{key}" for name, key in PANEL.items()}
-    panel = {name: _value(arrays[path]) for name, path in kept.items() if path in arrays}
-    panel["shape"] = tuple(_value(arrays[f"/entry/slm/{side}"]) for side in ("height", "width"))
+    panel = {name: value(arrays[path]) for name, path in kept.items() if path in arrays}
+    panel["shape"] = tuple(value(arrays[f"/entry/slm/{side}"]) for side in ("height", "width"))
     panel["orientation"] = _nested("/entry/slm/orientation", tree)
+    slm = (DMDConfig if "reflectivity" in panel else SLMConfig)(**panel)
+    columns = {name: f"/entry/kernels/{name}" for name in COLUMNS | OPTIONAL_COLUMNS}
     return {
-        "phase": arrays.get("/entry/masks/phase"),
-        "gray": arrays["/entry/masks/gray"],
-        "kernels": {name: arrays[f"/entry/kernels/{name}"] for name in COLUMNS},
-        "slm": SLMConfig(**panel),
+        "phase": arrays.get("/entry/masks/phase") if has_phase(slm) else None,
+        "gray": _levels(arrays, slm.shape[1]),
+        "kernels": {name: arrays[path] for name, path in columns.items() if path in arrays},
+        "slm": slm,
         "instrument": _nested("/entry/instrument", tree),
         "provenance": _nested("/entry/provenance", tree) | {key: root[key] for key in ("created",) if key in root},
-        "encoding": _value(arrays["/entry/kernels/encoding"]),
-        "layout": _value(arrays["/entry/kernels/layout"]),
+        "encoding": value(arrays["/entry/kernels/encoding"]),
+        "layout": value(arrays["/entry/kernels/layout"]),
     }
+
+
+def _levels(arrays: Mapping[str, Stack], width: int) -> Stack:
+    bits = arrays.get("/entry/masks/bits")
+    if bits is None:
+        return arrays["/entry/masks/gray"]
+    shape, checked = (*bits.shape[:2], width), getattr(bits, "checked", False)
+    return Frames(shape, np.dtype(np.uint8), lambda i: unpack(bits[i], width), checked)
 
 
 def derived(slm: SLMConfig, count: int) -> dict[str, np.ndarray]:
@@ -243,6 +292,8 @@ def derived(slm: SLMConfig, count: int) -> dict[str, np.ndarray]:
 
 def _panel(slm: SLMConfig) -> dict[str, np.ndarray]:
     """Fields of a panel as they are kept; what is not known is left out."""
+    if type(slm) not in (SLMConfig, DMDConfig):
+        raise BundleError(f"slm: a {type(slm).__name__}, a mask file holds an SLMConfig or a DMDConfig; give one")
     if slm.stroke_map is not None or slm.flatness is not None:
         raise BundleError("slm: stroke_map and flatness belong to the bench, a mask file holds none; leave them out")
     fields = {f"/entry/slm/{key}": _array(getattr(slm, name)) for name, key in PANEL.items() if _known(slm, name)}
@@ -254,7 +305,7 @@ def _panel(slm: SLMConfig) -> dict[str, np.ndarray]:
 
 
 def _known(slm: SLMConfig, name: str) -> bool:
-    return getattr(slm, name) not in (None, ())
+    return getattr(slm, name, None) not in (None, ())
 
 
 def fiducial(slm: SLMConfig) -> np.ndarray:
@@ -311,7 +362,7 @@ def _nested(prefix: str, tree: Tree) -> dict[str, Any]:
     names = [path[len(prefix) + 1 :] for path in sorted(tree.attributes) if path.startswith(f"{prefix}/")]
     paths = {name: f"{prefix}/{name}" for name in names if "/" not in name}
     return {
-        name: _value(tree.arrays[path]) if path in tree.arrays else _nested(path, tree) for name, path in paths.items()
+        name: value(tree.arrays[path]) if path in tree.arrays else _nested(path, tree) for name, path in paths.items()
     }
 
 
@@ -329,5 +380,6 @@ def _text(value: Any) -> np.ndarray:
     return array.astype(f"S{max(1, array.dtype.itemsize)}")
 
 
-def _value(array: np.ndarray) -> Any:
+def value(array: np.ndarray) -> Any:
+    """Plain Python for an array of numbers, flags or texts."""
     return (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array).tolist()

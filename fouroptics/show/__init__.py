@@ -1,9 +1,10 @@
 """Pictures.
 
-======  =====================================================================
-plot    field, section, mask, camera frame; takes an Axes and returns it
-frames  an image file through a bench: camera frames and their picture
-======  =====================================================================
+=======  =====================================================================
+plot     field, section, mask, camera frame; takes an Axes and returns it
+frames   an image file through a bench: camera frames and their picture
+contact  contact sheet of a mask file: masks and their far fields; no torch
+=======  =====================================================================
 """
 
 import lazy_loader

@@ -20,8 +20,8 @@ from fouroptics.bench.fourf import FourF
 from fouroptics.bench.shown import PanelFrames
 from fouroptics.errors import FourOpticsError, GeometryError
 from fouroptics.light.sources import picture
-from fouroptics.masks.compiler import warn_if_foreign
 from fouroptics.masks.maskset import MaskSet
+from fouroptics.masks.measure import warn_if_foreign
 from fouroptics.show import plot
 from fouroptics.units import show
 
