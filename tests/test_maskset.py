@@ -169,7 +169,8 @@ def test_frames_are_indexed_as_an_array() -> None:
     assert np.array_equal(frames[1:3], array[1:3])
     assert np.array_equal(frames[::-2], array[::-2])
     assert np.array_equal(list(frames), array)
-    assert np.asarray(frames, float).dtype == float
+    assert np.asarray(frames, float).dtype == frames.astype(float).dtype == float
+    assert np.array_equal(frames.astype("int64"), array)
     for index in (4, -5):
         with pytest.raises(IndexError):
             _ = frames[index]
@@ -256,10 +257,12 @@ def test_report(tmp_path: Path) -> None:
     assert [row["name"] for row in report.rows] == ["out0.in0+", "out0.in0-", "out1.in0", "out2.in0", "out3.in-1"]
     assert [row["scale"] for row in report.rows] == masks.kernels.scale.tolist()
     assert [(row["tile_y"], row["tile_x"]) for row in report.rows] == [tuple(t) for t in masks.kernels.tile.tolist()]
-    lines = str(report).splitlines()
-    assert len(lines) == 6
-    assert len({len(line) for line in lines}) == 1
-    assert lines[1].split() == ["out0.in0+", "0", "0.98", "0.01", "0.1", "-200", "-160", "1"]
+    lines, _, notes = str(report).partition("\n\n")
+    assert len({len(line) for line in lines.splitlines()}) == 1
+    first = ["out0.in0+", "0", "0.98000", "1.00%", "10.00%", "-200,", "-160"]
+    assert [line.split() for line in lines.splitlines()][1] == first
+    assert len(lines.splitlines()) == 6
+    assert notes.startswith("5 kernels in 3 masks: error 1.50%, at most 2.00%")
     report.to_csv(tmp_path / "report.csv")
     with (tmp_path / "report.csv").open(newline="") as file:
         back = list(csv.DictReader(file))

@@ -156,6 +156,8 @@ def test_a_folder_is_whole_or_not_there(folder, monkeypatch):
         ("playlist.csv", "", None, "playlist.csv: No such file"),
         ("sheet.json", '"masks": 1', '"masks" 1', "not that of a run sheet"),
         ("sheet.json", '"masks": 1,', "", "KeyError"),
+        ("sheet.json", '"readout"', '"read"', "KeyError.'readout'"),
+        ("sheet.json", '"black_level"', '"black"', "KeyError.'black_level'"),
         ("sheet.json", '"1.0.0"', '"2.0.0"', "2.0.0; this version reads"),
         ("sheet.json", "runsheet", "masks", "'fouroptics-masks'"),
         ("sheet.json", '"labels": [4, 0, 7]', '"labels": [4, 0, 7, 1]', "image_0003.png: cannot be read"),

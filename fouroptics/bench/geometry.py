@@ -56,30 +56,21 @@ class Geometry:
 
     @property
     def windows(self) -> list[Place]:
-        """Centres (y, x) of all windows that fit, in image pixels, from the axis outwards.
-
-        The fullest of the lattices that have the axis on a point or in the middle between two, without the windows that
-        the undiffracted image would fall into.
-        """
-        return windows(self.reach, self.step, self.shape)
+        """Centres (y, x) of all windows that fit, in image pixels, from the axis outwards."""
+        return windows(self.reach, self.step, (self.shape[0] + GUARD, self.shape[1] + GUARD))
 
 
-def windows(reach: Pair, step: tuple[int, int], shape: tuple[int, int]) -> list[Place]:
-    """Centres of windows, see `Geometry.windows`, whose images have `shape` (y, x) pixels."""
-    rows, columns = (_lattices(*along) for along in zip(reach, step, strict=True))
-    found = (
-        [(y, x) for y in on_y for x in on_x if abs(y) >= shape[0] or abs(x) >= shape[1]]
-        for on_y in rows
-        for on_x in columns
+def windows(reach: Pair, step: tuple[int, int], first: tuple[int, int]) -> list[Place]:
+    """Centres (y, x) of windows, `first` and then `step` further off the axis up to `reach`, the nearest first.
+
+    With `first` wider than the image no window holds a displacement without a part along y or along x: there lies the
+    light that the panel does not diffract, and the cross that pixels and edges draw through it.
+    """
+    y, x = (
+        [sign * at for at in range(near, math.floor(max(far, 0)) + 1, apart) for sign in (-1, 1)]
+        for far, apart, near in zip(reach, step, first, strict=True)
     )
-    return sorted(max(found, key=len), key=lambda at: (at[0] ** 2 + at[1] ** 2, at))
-
-
-def _lattices(reach: float, step: int) -> tuple[list[int], list[int]]:
-    """Multiples of `step` within `reach`, and the same half a step on."""
-    far = math.floor(max(reach, 0.0) / step) + 1
-    through, beside = ([i * step + off for i in range(-far, far + 1)] for off in (0, step // 2))
-    return [at for at in through if abs(at) <= reach], [at for at in beside if abs(at) <= reach]
+    return sorted(((a, b) for a in y for b in x), key=lambda at: (at[0] ** 2 + at[1] ** 2, at))
 
 
 def focal_lengths(config: FourFConfig, wavelength: float) -> Pair:

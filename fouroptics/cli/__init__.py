@@ -6,12 +6,14 @@ call 2. Each file is written whole or not at all.
 ======  =========================================================
 app     the application, its errors, what the commands share
 bench   commands about a bench
-masks   commands about masks
+make    the compiler of masks
+masks   commands about mask files
 sheets  commands about runs of masks and images, and their frames
 ======  =========================================================
 """
 
 from fouroptics.cli import bench as bench
+from fouroptics.cli import make as make
 from fouroptics.cli import masks as masks
 from fouroptics.cli import sheets as sheets
 from fouroptics.cli.app import app as app

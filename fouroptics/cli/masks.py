@@ -1,4 +1,4 @@
-"""Commands about masks: ``masks make | verify | info | diff | preview | export | import``."""
+"""Commands about mask files: ``masks verify | info | diff | preview | export | import``."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from fouroptics.cli.app import (
     SHEET,
@@ -19,7 +18,6 @@ from fouroptics.cli.app import (
     Json,
     MaskFile,
     Output,
-    Seed,
     in_folder,
     mask_app,
     picture_file,
@@ -29,7 +27,6 @@ from fouroptics.cli.app import (
 )
 from fouroptics.units import show
 
-KernelFile = Annotated[Path, typer.Argument(metavar="KERNELS.npz", help="`kernels` (out, 1, k, k), torch's order.")]
 PhaseFiles = Annotated[list[Path], typer.Argument(metavar="FILES...", help="HDF5 files of slmsuite.")]
 Form = StrEnum(  # constants of masks/export.py
     "Form",
@@ -43,48 +40,6 @@ Form = StrEnum(  # constants of masks/export.py
         "SLMSUITE": "slmsuite",
     },
 )
-Layout = StrEnum("Layout", ["tiled", "sequential"])  # functions of masks/layout.py
-Encoding = StrEnum("Encoding", ["phase_only", "arrizon"])  # functions of masks/encoding.py
-
-
-@mask_app.command()
-def make(
-    kernels_file: KernelFile,
-    bench_file: BenchFile,
-    output: Output,
-    layout: Annotated[Layout, typer.Option(help="All kernels in one frame, or one frame a kernel.")] = Layout.tiled,
-    encoding: Annotated[Encoding, typer.Option(help="Optimised phase, or the closed form.")] = Encoding.phase_only,
-    light: Annotated[float, typer.Option(help="Fraction of the light to put into the taps.")] = 0.08,
-    seed: Seed = 0,
-) -> None:
-    """Compile kernels into a mask file for the panel of a bench, and report how well each came out."""
-    from rich.progress import Progress
-
-    from fouroptics.bench.fourf import FourF
-    from fouroptics.masks import bundle, compiler
-    from fouroptics.masks import encoding as encodings
-    from fouroptics.masks import layout as layouts
-    from fouroptics.masks.kernels import read_kernels
-
-    kernels, bench = read_kernels(kernels_file), FourF.from_toml(bench_file)
-    in_folder(output)
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task, mask = bar.add_task("compiling"), -1
-
-        def progress(step: int, steps: int, error: float) -> None:
-            nonlocal mask
-            mask += step == 1
-            bar.update(task, completed=step, total=steps, description=f"mask {mask}, error {error:.2%}")
-
-        how: Any = {"encoding": getattr(encodings, encoding), "layout": getattr(layouts, layout), "light": light}
-        how["provenance"] = {"kernels_file": kernels_file.name}
-        masks = compiler.from_kernels(kernels, bench, seed=seed, progress=progress, **how)
-    bundle.save(output, masks)
-    form = "{name}|{mask}|{correlation:.5f}|{error:.2%}|{efficiency:.2%}|{tile_y}, {tile_x}|{scale:.4g}".format
-    columns = ("kernel", "mask", "correlation", "error", "efficiency", "tile y, x", "scale")
-    print_table(columns, (form(**row).split("|") for row in masks.report().rows))
-    typer.echo(f"wrote {output}: {len(masks)} masks, {len(masks.kernels)} kernels")
 
 
 @mask_app.command()

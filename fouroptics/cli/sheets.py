@@ -35,7 +35,7 @@ def run_sheet(
     from fouroptics.masks import bundle, runsheet
     from fouroptics.masks.pictures import read_pictures
 
-    config, masks = FourFConfig.from_toml(bench_file), bundle.load(path)
+    config, masks = FourFConfig.from_toml(bench_file), bundle.load(path, lazy=True)
     seconds = None if exposure is None else parse(exposure, "time")
     how = {"exposure": seconds, "repeats": repeats, "dark": dark, "flat": flat}
     sheet = runsheet.sheet(config, masks, runsheet.fingerprint(path), read_pictures(images), **how, order=order.value)
@@ -69,7 +69,7 @@ def play(
     from fouroptics.masks import bundle, runsheet
     from fouroptics.masks.play import play as take
 
-    sheet, bench, masks = runsheet.read(folder), FourF.from_toml(bench_file), bundle.load(masks_file)
+    sheet, bench, masks = runsheet.read(folder), FourF.from_toml(bench_file), bundle.load(masks_file, lazy=True)
     if (found := runsheet.fingerprint(masks_file)) != sheet.about["bundle_sha256"]:
         raise BundleError(f"{masks_file}: its hash is {found}, the run sheet is of {sheet.about['bundle_sha256']}")
     generator, screen = None if noiseless else torch.Generator().manual_seed(seed), Console(stderr=True)

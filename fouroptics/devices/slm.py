@@ -143,8 +143,8 @@ class SLM(nn.Module):
         shown = self._alive(addressed)
         if not self.config.crosstalk:
             return _light(shown) * self._factor(addressed, None)
-        mean, fill = sum(light for _, light in self._points(shown, 3, None)), self.config.fill_factor
-        return (mean - (1 - fill) * self.dead) / fill
+        mean = reduce(torch.add, (light for _, light in self._points(shown, 3, None)))
+        return (mean - (1 - self.config.fill_factor) * self.dead) / self.config.fill_factor
 
     def _alive(self, addressed: Tensor) -> Tensor:
         """What the pixels get of what is addressed, dead pixels and the stroke map included."""

@@ -108,7 +108,10 @@ def load(path: str | Path, *, lazy: bool = False, progress: Progress | None = No
         found, kept = [], _memory(path, stacks)
         look = _keep(kept)
     _refuse(path, [*found, *checks.frame_pass(tree, look, progress)])
-    tree.arrays.update(kept)
+    for name, stack in kept.items():
+        tree.arrays[name] = stack
+        if isinstance(stack, np.ndarray):
+            stack.flags.writeable = False  # so that no copy is made
     parts = schema.content(tree)
     for finding in findings:
         warnings.warn(f"{path}: {finding}", UserWarning, stacklevel=2)

@@ -311,6 +311,9 @@ def _content_findings(tree: Tree) -> Iterator[Finding]:
         values = tree.arrays[f"/entry/{name}"]
         if not (np.isfinite(values) & (values >= 0)).all() or (name == "exposure" and not values.all()):
             yield Finding("C-TIME", f"/entry/{name}", f"{values.min()} to {values.max()} s; give seconds, from 0 on")
+    for row in np.flatnonzero(np.diff(tree.arrays["/entry/timestamp"]) < 0)[:1] + 1:
+        message = f"frame {row} is earlier than the one before it: was the run broken off? take what is missing"
+        yield Finding("C-TIME", "/entry/timestamp", message)
     for path, array in tree.arrays.items():
         if path != FRAMES and tree.attributes[path].get("sha256") not in (None, schema.digest(array)):
             yield Finding("C-HASH", path, "its bytes are not those that were saved; copy the file again")

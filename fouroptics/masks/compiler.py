@@ -25,7 +25,7 @@ from fouroptics.masks import encoding as encodings
 from fouroptics.masks.encoding import Encoding
 from fouroptics.masks.layout import Layout, tiled
 from fouroptics.masks.maskset import MaskSet
-from fouroptics.masks.measure import instrument, lit, table
+from fouroptics.masks.measure import instrument, lit, photons_of_lines, table
 from fouroptics.masks.search import Problem, Progress
 from fouroptics.masks.signs import Rows, Signs, signed
 from fouroptics.masks.targets import problem
@@ -139,7 +139,7 @@ def from_kernels(
         gray=gray,
         kernels=kernels_table,
         slm=slm,
-        instrument=instrument(bench),
+        instrument=instrument(bench, plan),
         provenance=origin
         | {"passes": [f"{name}: {text}" for name, text in account.lines.items()]}
         | (provenance or {}),
@@ -258,13 +258,15 @@ def _frames(
     account: Account,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Phase and levels of one mask after the other, on the whole panel."""
-    weights, shape = rows.weight.flatten(0, 1), plan.shape or bench.config.input.shape
+    unit = rows.weight / rows.weight.abs().square().sum((1, 2, 3), keepdim=True).sqrt()
+    weights, shape = unit.flatten(0, 1), plan.shape or bench.config.input.shape
+    lights = _lights(weights, plan, bench, light)
     for frame in range(max(plan.mask) + 1):
         mine = [i for i, mask in enumerate(plan.mask) if mask == frame]
         line = lit(bench, plan.wavelengths[mine[0]] if plan.wavelengths else bench.wavelength)
         with account.timed("passivity"):
-            task = problem(weights[mine], [plan.centres[i] for i in mine], shape, line, light)
-            account.say("passivity", "each kernel to the same energy; what that takes is the scale of the table")
+            task = problem(weights[mine], [plan.centres[i] for i in mine], shape, line, lights[frame])
+            account.say("passivity", "each output to the same energy; what that takes is the scale of the table")
         with account.timed("encoding"):
             addressed = encoding(task, generator, progress)
         with account.timed("panel"):
@@ -272,6 +274,20 @@ def _frames(
             account.say("encoding", f"{name_of(encoding)}: {_lost(task, addressed, shown[1], line)}")
             account.say("panel", _said_of_panel(line))
         yield shown
+
+
+def _lights(weights: Tensor, plan: Layout, bench: FourF, light: float | None) -> list[float | None]:
+    """Light to ask of each mask: that of different lines so that their intensities add up to those of the kernels."""
+    masks = range(max(plan.mask) + 1)
+    if len(set(plan.wavelengths)) < 2:
+        return [light for _ in masks]
+    wanted = []
+    for mask, (photons, line) in zip(masks, photons_of_lines(bench), strict=True):
+        energy = weights[[i for i, at in enumerate(plan.mask) if at == mask]].abs().square().sum()
+        whole = line.pixel_spectrum().square().sum() / line.config.band**2
+        wanted.append(float(energy / (photons * whole)))
+    most = light or (encodings.LIGHT if bench.slm.config.modulation in ("phase", "coupled") else 0.02)
+    return [most * each / max(wanted) for each in wanted]
 
 
 def _lost(task: Problem, addressed: Tensor, gray: np.ndarray, bench: FourF) -> str:

@@ -215,10 +215,11 @@ def _searched(
         if progress is not None:
             progress(step, steps + rounding, error)
 
-    found = search(respond, wanted, start, steps=steps, rate=rate, limits=limits, tell=tell)
+    through = problem.through_panel or respond
+    first = respond if problem.crosstalk else through  # blur takes time, so it comes last
+    found = search(first, wanted, start, steps=steps, rate=rate, limits=limits, tell=tell)
     if rounding == 0:
         return found
-    through = problem.through_panel or respond
     if problem.crosstalk:  # far more is lost by it than by rounding, and fixed pixels could not make up for it
         return search(through, wanted, found, steps=rounding, rate=rate, limits=limits)
     return settle(problem, through, wanted, found, rounding, generator, tell=lambda i, error: tell(steps + i, error))

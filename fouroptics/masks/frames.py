@@ -98,6 +98,10 @@ class Frames:
             raise ValueError("frames are read from elsewhere: an array of them is a copy")
         return self[:] if dtype is None else self[:].astype(dtype)
 
+    def astype(self, dtype: Any) -> NDArray[Any]:
+        """Array of all frames in a dtype, as that of an array."""
+        return np.asarray(self, dtype)
+
     def _frame(self, i: int) -> NDArray[Any]:
         frame = np.asarray(self.read(i))
         if frame.shape != self.shape[1:] or frame.dtype != self.dtype:

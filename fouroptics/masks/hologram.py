@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fouroptics.bench.fourf import FourF
 from fouroptics.errors import GeometryError
+from fouroptics.light.grid import Grid
 from fouroptics.masks.maskset import MaskSet
 from fouroptics.masks.measure import instrument
 from fouroptics.masks.phases import from_phases
@@ -139,8 +140,8 @@ def spots(
     Raises
     ------
     GeometryError
-        If places or weights are none or not finite, a place is beyond the panel's first order, or two are closer than
-        the panel resolves.
+        If places, weights or pixels are none or not finite, a place is beyond the panel's first order, or two are
+        closer than the panel resolves.
 
     Examples
     --------
@@ -148,7 +149,7 @@ def spots(
     >>> fo.masks.hologram.spots([(0.1, 0.2), (0.1, -0.2), (-0.15, 0.0)], (256, 256)).efficiency > 0.85
     True
     """
-    shape = panel.fourier_grid.shape if isinstance(panel, FourF) else panel
+    shape = panel.fourier_grid.shape if isinstance(panel, FourF) else Grid(panel, 1.0).shape
     turns, wanted = _checked_spots(places, panel, weights, shape)
     light, envelope = _lit(panel, turns)
     (rows, row), (columns, column) = (turns[:, axis].unique(return_inverse=True) for axis in (0, 1))
@@ -193,7 +194,8 @@ def _checked_spots(
         raise GeometryError(f"weights {tuple(wanted.shape)} for {len(at)} spots: give one positive number a spot")
     unit = torch.ones(2, dtype=torch.float64)
     if isinstance(panel, FourF):
-        unit = torch.tensor(panel.fourier_grid.spacing) / (panel.wavelength * panel.config.lens2.focal_length)
+        scale = panel.wavelength * panel.config.lens2.focal_length
+        unit = torch.tensor(panel.fourier_grid.spacing, dtype=torch.float64) / scale
     turns = at * unit
     far = int(turns.abs().amax(1).argmax())
     if float(turns[far].abs().max()) > 0.5:

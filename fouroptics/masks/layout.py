@@ -75,7 +75,9 @@ def tiled(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int 
     _one_channel("tiled", channels)
     place = geometry(bench.config, taps=size)
     apart = step(place.shape, size, guard)
-    return Layout((0,) * count, tuple(sorted(_nearest(count, lattice(place.reach, apart, place.shape), size, bench))))
+    return Layout(
+        (0,) * count, tuple(sorted(_nearest(count, lattice(place.reach, apart, _off(place.shape, guard)), size, bench)))
+    )
 
 
 def _nearest(count: int, places: Sequence[Place], size: int, bench: FourF) -> Sequence[Place]:
@@ -147,23 +149,22 @@ def input_tiling(count: int, size: int, bench: FourF, channels: int = 1, *, guar
     apart = step(shape, size, guard)
     y, x = ([round((i - (m - 1) / 2) * d) for i in range(m)] for m, d in zip((rows, columns), apart, strict=True))
     places = [(a, b) for a in y for b in x][:channels]
-    tiles = _nearest(count, _clear(bench, places, (rows * apart[0], columns * apart[1]), shape), size, bench)
+    tiles = _nearest(count, _clear(bench, places, (rows * apart[0], columns * apart[1]), shape, guard), size, bench)
     return Layout((0,) * (count * channels), tuple(t for t in tiles for _ in places), tuple(places) * count, (), shape)
 
 
-def _clear(bench: FourF, places: list[Place], apart: Place, shape: tuple[int, int]) -> list[Place]:
-    """Windows (y, x) of a lattice to which no picture comes from its place without being sent."""
-    config, unit = bench.config, bench.image_grid.spacing
+def _off(shape: Place, guard: int) -> Place:
+    """Place of the first window off the axis."""
+    return shape[0] + guard, shape[1] + guard
+
+
+def _clear(bench: FourF, places: list[Place], apart: Place, shape: Place, guard: int) -> list[Place]:
+    """Windows (y, x) for pictures of `shape` at places on the display, to which no light comes without being sent."""
+    config, unit, far = bench.config, bench.image_grid.spacing, [max(abs(at[axis]) for at in places) for axis in (0, 1)]
     camera = [config.camera_grid.extent[axis] / (2 * unit[axis]) - shape[axis] / 2 for axis in (0, 1)]
-    band = [config.band / 2 - (shape[axis] - 1) - max(abs(at[axis]) for at in places) for axis in (0, 1)]
-    y, x = (
-        range(-int(far // d) * d, int(far // d) * d + 1, d)
-        for far, d in zip(map(min, camera, band), apart, strict=True)
-    )
-    found = [
-        (a, b) for a in y for b in x if all(abs(a + p[0]) >= shape[0] or abs(b + p[1]) >= shape[1] for p in places)
-    ]
-    return sorted(found, key=lambda at: (at[0] ** 2 + at[1] ** 2, at))
+    band = [config.band / 2 - (shape[axis] - 1) - far[axis] for axis in (0, 1)]
+    reach = min(camera[0], band[0]), min(camera[1], band[1])
+    return lattice(reach, apart, (shape[0] + guard + far[0], shape[1] + guard + far[1]))
 
 
 def wavelengths(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int = GUARD) -> Layout:
@@ -182,7 +183,7 @@ def wavelengths(count: int, size: int, bench: FourF, channels: int = 1, *, guard
     place = benches[0]
     reach = min(g.reach[0] for g in benches), min(g.reach[1] for g in benches)
     apart = step(place.shape, size, guard)
-    tiles = sorted(_nearest(count, lattice(reach, apart, place.shape), size, bench))
+    tiles = sorted(_nearest(count, lattice(reach, apart, _off(place.shape, guard)), size, bench))
     rows = [(c, tile, line.wavelength) for tile in tiles for c, line in enumerate(lines)]
     mask, tiles, light = zip(*rows, strict=True)
     return Layout(mask, tiles, (), light)

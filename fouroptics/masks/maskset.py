@@ -211,7 +211,9 @@ class MaskSet:
 
     def report(self) -> MaskReport:
         """Return how well each kernel is realised; print it, read its `rows` or write it with `to_csv`."""
-        return report(self.kernels)
+        said = self.provenance.get("accuracy")
+        passes = [*self.provenance.get("passes", ()), *([] if said is None else [f"accuracy: {said}"])]
+        return report(self.kernels, passes, self.seconds)
 
 
 def _stack_findings(phase: Stack, gray: Stack, slm: SLMConfig) -> Iterator[Finding]:

@@ -38,22 +38,38 @@ def placed(masks: MaskSet) -> Layout:
         () if column is None else tuple((int(y), int(x)) for y, x in column) for column in (table.tile, table.place)
     ]
     light = () if table.wavelength is None else tuple(table.wavelength.tolist())
-    return Layout(tuple(table.mask.tolist()), pairs[0], pairs[1], light)
+    picture = masks.instrument.get("optics", {}).get("picture_shape")
+    return Layout(tuple(table.mask.tolist()), pairs[0], pairs[1], light, picture and (picture[0], picture[1]))
 
 
 def with_report(masks: MaskSet, bench: FourF) -> MaskSet:
     """Return the masks with their report on another bench, such as one that is misaligned."""
     t = masks.kernels
     bias = [0.0] * len(t) if t.bias is None else t.bias.tolist()
-    weight = torch.from_numpy(t.weight.copy())[:, None]
-    rows = Rows(weight, t.out_channel.tolist(), t.sign.tolist(), t.pair.tolist(), bias)
-    fresh = table(rows, placed(masks), bench, masks)
-    return replace(masks, kernels=replace(fresh, in_channel=t.in_channel))
+    channels = int(t.in_channel.max()) + 1
+    weight = torch.from_numpy(t.weight.copy()).unflatten(0, (-1, channels))
+    pair = np.where(t.pair < 0, -1, t.pair // channels)
+    out, sign, half = (column[::channels].tolist() for column in (t.out_channel, t.sign, pair))
+    rows = Rows(weight, out, sign, half, bias[::channels])
+    return replace(masks, kernels=table(rows, placed(masks), bench, masks))
+
+
+def taps(masks: MaskSet, bench: FourF) -> tuple[np.ndarray, np.ndarray]:
+    """Kernels (K, k, k) that are wanted, and what a bench makes of them at the scale of the table, complex."""
+    t, h = masks.kernels, _seen(masks, placed(masks), bench)[0].numpy()
+    k = t.weight.shape[-1]
+    y, x = ((n - 1) // 2 - k // 2 for n in h.shape[1:])
+    return t.weight, h[:, y : y + k, x : x + k] * t.scale[:, None, None]
 
 
 def lit(bench: FourF, wavelength: float) -> FourF:
     """The bench in the light of one line."""
     return bench if wavelength == bench.wavelength else FourF(bench.config.at(wavelength))
+
+
+def photons_of_lines(bench: FourF) -> list[tuple[float, FourF]]:
+    """Photons of each line over those of the light of the bench, and the bench in its light."""
+    return [(share * line.wavelength / bench.wavelength, line) for share, line in bench.lines]
 
 
 def table(rows: Rows, plan: Layout, bench: FourF, masks: PanelMasks) -> KernelTable:
@@ -71,19 +87,12 @@ def table(rows: Rows, plan: Layout, bench: FourF, masks: PanelMasks) -> KernelTa
         Levels as they are sent.
     """
     weights, channels = rows.weight.flatten(0, 1), rows.weight.shape[1]
-    shape, light = plan.shape or bench.config.input.shape, plan.wavelengths or (bench.wavelength,) * len(weights)
-    h = torch.zeros(len(weights), 2 * shape[0] - 1, 2 * shape[1] - 1, dtype=torch.complex128)
-    zero, whole = (torch.zeros(len(weights), dtype=torch.float64) for _ in range(2))
-    for line in dict.fromkeys(light):
-        mine = [i for i, each in enumerate(light) if each == line]
-        place, frames = lit(bench, line), [plan.mask[i] for i in mine]
-        seen = responses(masks, frames, [plan.centres[i] for i in mine], place)
-        h[mine] = _middle(seen, h.shape[-2:])
-        dark = responses(masks, sorted(set(frames)), [(0, 0)] * len(set(frames)), place)
-        middle = dark[:, dark.shape[1] // 2, dark.shape[2] // 2].abs().square()
-        zero[mine] = middle[[sorted(set(frames)).index(frame) for frame in frames]]
-        whole[mine] = place.pixel_spectrum().square().sum() / place.config.band**2
-    columns = _figures(weights, h) | {"zero_order": (zero / whole).numpy()}
+    shape = plan.shape or bench.config.input.shape
+    h, zero, whole = _seen(masks, plan, bench)
+    h = _middle(h, (2 * shape[0] - 1, 2 * shape[1] - 1))
+    photons = [part for part, _ in photons_of_lines(bench)] if plan.wavelengths else [1.0] * channels
+    roots = torch.tensor(photons, dtype=torch.float64).sqrt()
+    columns = _figures(weights, h, roots) | {"zero_order": (zero / whole).numpy()}
     columns["efficiency"] = columns["efficiency"] / whole.numpy()
     line_column = {"wavelength": np.array(plan.wavelengths)} if plan.wavelengths else {}
     place_column = {"place": np.array(plan.places, np.int32)} if plan.places else {}
@@ -103,18 +112,41 @@ def table(rows: Rows, plan: Layout, bench: FourF, masks: PanelMasks) -> KernelTa
     )  # fmt: skip
 
 
+def _seen(masks: PanelMasks, plan: Layout, bench: FourF) -> tuple[Tensor, Tensor, Tensor]:
+    """Response of each kernel, light that its mask leaves undiffracted, and all light on the band, per input pixel."""
+    light = plan.wavelengths or (bench.wavelength,) * len(plan.mask)
+    h: list[Tensor] = [torch.empty(0)] * len(light)
+    zero, whole = (torch.zeros(len(light), dtype=torch.float64) for _ in range(2))
+    for line in dict.fromkeys(light):
+        mine = [i for i, each in enumerate(light) if each == line]
+        place, frames = lit(bench, line), [plan.mask[i] for i in mine]
+        for i, response in zip(mine, responses(masks, frames, [plan.centres[i] for i in mine], place), strict=True):
+            h[i] = response
+        shown = sorted(set(frames))
+        dark = responses(masks, shown, [(0, 0)] * len(shown), place)
+        middle = dark[:, dark.shape[1] // 2, dark.shape[2] // 2].abs().square()
+        zero[mine] = middle[[shown.index(frame) for frame in frames]]
+        whole[mine] = place.pixel_spectrum().square().sum() / place.config.band**2
+    return torch.stack(h), zero, whole
+
+
 def _middle(response: Tensor, size: Sequence[int]) -> Tensor:
     """Middle of windows (K, 2 ny - 1, 2 nx - 1) of the display, for pictures that are smaller."""
     top, left = ((n - m) // 2 for n, m in zip(response.shape[-2:], size, strict=True))
     return response[:, top : top + size[0], left : left + size[1]]
 
 
-def _figures(weights: Tensor, h: Tensor) -> dict[str, np.ndarray]:
-    """How close responses h (K, wy, wx) come to kernels (K, k, k) at the best scale; the light is that on the band."""
+def _figures(weights: Tensor, h: Tensor, roots: Tensor) -> dict[str, np.ndarray]:
+    """How close responses h (K, wy, wx) come to kernels (K, k, k) at the best scale; the light is that on the band.
+
+    An output has one scale for its C channels, times the `roots` (C) of the photons of their lines.
+    """
     target = windows(weights, ((h.shape[1] + 1) // 2, (h.shape[2] + 1) // 2)).to(torch.complex128)
     norm_w, norm_h = (part.abs().square().sum((1, 2)) for part in (target, h))
     inner = (h.conj() * target).sum((1, 2))
-    scale = inner.real / norm_h
+    by_output = inner.real.unflatten(0, (-1, len(roots))), norm_h.unflatten(0, (-1, len(roots)))
+    best = (by_output[0] * roots).sum(1) / (by_output[1] * roots**2).sum(1)
+    scale = (best[:, None] * roots).flatten()
     miss = (h * scale[:, None, None] - target).abs()
     taps = (h * (target != 0)).abs().square().sum((1, 2))
     parts = {
@@ -174,9 +206,10 @@ def warn_if_foreign(masks: MaskSet, bench: FourF) -> None:
             return
 
 
-def instrument(bench: FourF) -> dict[str, Any]:
-    """The bench as the mask file describes it."""
+def instrument(bench: FourF, plan: Layout | None = None) -> dict[str, Any]:
+    """The bench as the mask file describes it, with the pictures of a layout that puts several on the display."""
     config = bench.config
+    picture = {} if plan is None or plan.shape is None else {"picture_shape": list(plan.shape)}
     radius = {} if config.light.beam_radius is None else {"beam_waist": config.light.beam_radius}
     return {
         "beam": {"incident_wavelength": config.light.wavelength, **radius},
@@ -187,6 +220,7 @@ def instrument(bench: FourF) -> dict[str, Any]:
             "input_shape": list(config.input.shape),
             "coherence": "coherent",
             "magnification": -bench.config.magnification,
+            **picture,
         },
         "detector": {
             "model": config.camera.name,

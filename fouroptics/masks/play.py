@@ -95,7 +95,9 @@ def _check(sheet: RunSheet, bench: FourF, masks: MaskSet) -> None:
     here |= {"readout": bench.config.readout.kind, "masks": len(masks), "display": bench.config.input.shape}
     for name, value in have.items():
         if value != here[name]:
-            raise GeometryError(f"{name} = {here[name]}, the run sheet is for {value}; take the bench it was made for")
+            raise GeometryError(
+                f"{name} = {here[name]!r}, the run sheet is for {value!r}; take the bench it was made for"
+            )
 
 
 def _optics(bench: FourF, masks: MaskSet, reference: float | None, generator: torch.Generator | None) -> Optics:

@@ -41,6 +41,7 @@ LINE = np.dtype(
 )
 COLUMNS = tuple(LINE.names or ())
 KINDS = ("signal", "dark", "flat")
+CAMERA = ("name", "bits", "pitch", "black_level", "roi", "shape")
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +230,8 @@ def read(folder: str | Path) -> RunSheet:
     try:
         about = json.loads((folder / "sheet.json").read_text(encoding="utf-8"))
         kind, version = about.pop("file_format"), about.pop("schema_version")
-        images, masks = about.pop("images"), about["masks"]
+        images, masks = about.pop("images"), int(about["masks"])
+        _ = [about[key] for key in ("bundle_sha256", "readout", "settling")], [about["camera"][key] for key in CAMERA]
         text = (folder / "playlist.csv").read_text(encoding="utf-8")
     except OSError as error:
         raise BundleError(f"{error.filename}: {error.strerror}; `fouroptics masks run-sheet` writes it") from None

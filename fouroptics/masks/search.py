@@ -21,7 +21,7 @@ class Problem:
         Transmission (fy, fx), complex, to the response (...) at all displacements that matter; 0 where nothing is
         prescribed; in units in which the light that reaches the panel, from one input pixel, has the energy 1.
     target : torch.Tensor
-        Wanted response (...), real or complex, each kernel with the same energy, the sum of all 1; zeros are prescribed
+        Wanted response (...), real or complex, each output with the same energy, the sum of all 1; zeros are prescribed
         too.
     transfer : torch.Tensor
         Transmission (fy, fx), complex, that would give the target exactly, with ``max |transfer| = 1``.

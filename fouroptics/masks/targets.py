@@ -65,7 +65,7 @@ def problem(
     weights: Tensor, centres: Sequence[Place], shape: tuple[int, int], bench: FourF, light: float | None
 ) -> Problem:
     """What one mask has to do for kernels (T, k, k) at displacements `centres`, of pictures of `shape` pixels."""
-    unit = weights / weights.abs().square().sum((1, 2), keepdim=True).sqrt() / math.sqrt(len(weights))
+    unit = weights / weights.abs().square().sum().sqrt()
     exact = torch.stack([transfer(w, bench, at, ideal=False) for w, at in zip(unit, centres, strict=True)]).sum(0)
     low, high = ([edge(at[axis] for at in centres) for axis in (0, 1)] for edge in (min, max))
     size = (high[0] - low[0] + 2 * shape[0] - 1, high[1] - low[1] + 2 * shape[1] - 1)
@@ -87,16 +87,19 @@ def problem(
 def _responses(box: Grid, prescribed: Tensor, bench: FourF) -> tuple[Respond, Respond]:
     """From a transmission (fy, fx), and from what is addressed, to the response on a box of displacements, complex64.
 
-    The second one is that of the panel as it is: dead pixels, maps, crosstalk. Both hold the light that the panel does
-    not diffract; all are 0 where nothing is prescribed, and in units in which the light on the panel has the energy 1.
+    The second one is that of the panel as it is: dead pixels, maps, crosstalk. The light that the panel does not
+    diffract counts where a window holds the axis, with the phase that it has as modelled. Both are 0 where nothing is
+    prescribed, and in units in which the light on the panel has the energy 1.
     """
     scale, plane, slm = bench.wavelength * bench.config.lens1.focal_length, bench.fourier_grid, bench.slm
     spectrum = bench.pixel_spectrum()
     unit = prescribed / (bench.config.band * spectrum.square().sum().sqrt())
     seen, envelope = spectrum.to(torch.complex64), (_envelope(box, bench) * unit).to(torch.complex64)
+    y, x = (axis.abs() < box.spacing[0] / 2 for axis in axes(box))
+    on_axis = bool((prescribed & y & x).any())
     lowest = float(panel.response(slm.config).phase.min())
     dead = sum(node.dead * _turned(box, node.offset, bench) for node in slm.nodes()) * slm.dead * unit
-    still = (fourier(spectrum.to(torch.complex128), plane, box, scale) * dead).to(torch.complex64)
+    still = (fourier(spectrum.to(torch.complex128), plane, box, scale) * (dead * on_axis)).to(torch.complex64)
 
     def respond(transmission: Tensor) -> Tensor:
         return fourier(transmission * seen, plane, box, scale) * envelope + still

@@ -1,5 +1,6 @@
-"""Pictures of fields, sections, masks and frames; each takes an Axes (or makes one) and returns it. Axes are in mm."""
+"""Pictures of fields, sections, masks, kernels and frames, on Axes that each takes, or makes, and returns; in mm."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -12,9 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fouroptics.bench.bench import Section
+from fouroptics.bench.fourf import FourF
 from fouroptics.errors import GeometryError
 from fouroptics.light.field import Field
 from fouroptics.light.grid import Grid
+from fouroptics.masks.maskset import MaskSet
+from fouroptics.masks.measure import taps
 
 MM = 1e3
 
@@ -160,6 +164,43 @@ def frame(
         ax.add_patch(_box(y, x, height, width, "tab:cyan", "-"))
     if zero_order is not None:
         ax.add_patch(_box(*zero_order, "tab:orange", "--"))
+    return ax
+
+
+def kernels(masks: MaskSet, bench: FourF, ax: Axes | None = None, *, columns: int = 8) -> Axes:
+    """Kernels as they are wanted, as the bench realises them, and the difference, enlarged; each over its peak.
+
+    Parameters
+    ----------
+    masks : MaskSet
+        K kernels of k x k taps; of complex ones the real part is drawn.
+    bench : FourF
+        The bench that shows them.
+    ax : Axes, optional
+        Where to draw.
+    columns : int
+        Kernels in a row.
+    """
+    wanted, got = taps(masks, bench)
+    peak = np.abs(wanted).max((1, 2), keepdims=True)
+    gain = 10 ** math.floor(-math.log10(max(np.abs((got - wanted) / peak).max(), 1e-9)))
+    parts = np.real(np.stack([wanted / peak, got / peak, gain * (got - wanted) / peak], 1))  # (K, 3, k, k)
+    count, k = len(parts), parts.shape[-1]
+    wide = min(columns, count)
+    high = -(-count // wide)
+    sheet = np.full((high * (3 * (k + 1) + 2), wide * (k + 1)), np.nan)
+    for i, three in enumerate(parts):
+        for j, one in enumerate(three):
+            y, x = (i // wide) * (3 * (k + 1) + 2) + j * (k + 1), (i % wide) * (k + 1)
+            sheet[y : y + k, x : x + k] = one
+    ax = _axes(ax)
+    shown = ax.imshow(sheet, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    ax.figure.colorbar(shown, ax=ax, shrink=0.85).set_label("tap / largest tap")
+    middles = [row * (3 * (k + 1) + 2) + j * (k + 1) + (k - 1) / 2 for row in range(high) for j in range(3)]
+    ax.set_yticks(middles, ["wanted", "realised", f"difference x {gain:g}"] * high)
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return ax
 
 
