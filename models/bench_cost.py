@@ -192,7 +192,9 @@ def _in_pieces(config: FourFConfig, task: Task, size: int) -> Layout | None:
     kernels = min(task.kernels, windows)
     wide = min(place.windows[1], 2 * math.ceil(math.sqrt(kernels) / 2))
     high = min(place.windows[0], 2 * math.ceil(kernels / wide / 2))
-    rows, across = (math.ceil(((count - 1) * place.step[0] + size) / pixel) for count in (high, wide))
+    rows, across = (
+        math.ceil((2 * place.first[0] + (count - 2) * place.step[0] + size) / pixel) for count in (high, wide)
+    )
     pieces = 1 if whole else math.ceil(8 * task.pooled / new) ** 2
     return Layout(config, pieces, math.ceil(task.kernels / windows), kernels, (rows, across))
 

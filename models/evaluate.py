@@ -10,7 +10,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,14 +26,14 @@ from fouroptics.bench.fourf import FourF
 from fouroptics.errors import FourOpticsError
 from fouroptics.masks import bundle, captures
 from fouroptics.masks.export import write_whole
-from fouroptics.masks.maskset import KernelTable, MaskSet
+from fouroptics.masks.maskset import MaskSet
 from fouroptics.masks.runsheet import fingerprint
 from models import tables
 from models.captures import known
 from models.captures import predict as predict_captures
 from models.data import Split
 from models.optical import Instrument, calibrate, ideal_amplitude, predict, response
-from models.pairing import check_pairing, with_panel
+from models.pairing import check_pairing, with_panel, with_rows
 from models.runs import load_data, load_student
 from models.scores import logits
 from models.student import Student
@@ -135,8 +135,7 @@ def undiffracted_phase_changes(student: Student, masks: MaskSet, instrument: Ins
 def wave_difference(bench: FourF, masks: MaskSet, images: Tensor) -> float:
     """Relative L2 difference of the intensities in the four innermost windows of the two models, at equal power."""
     rows = np.square(masks.kernels.tile).sum(1).argsort(kind="stable")[:4]
-    columns = {item.name: getattr(masks.kernels, item.name)[rows] for item in fields(masks.kernels)}
-    masks = replace(masks, kernels=KernelTable(**columns))
+    masks = with_rows(masks, rows.tolist())
     wave = FourF(bench.config.model_copy(update={"model": "wave"}))
     seen, expected = (readout.intensity(response(place, masks)(images)) for place in (wave, bench))
     seen = seen * (expected.sum() / seen.sum())

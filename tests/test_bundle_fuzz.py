@@ -102,7 +102,7 @@ def run(folder: Path, kind: Callable[[Path, np.random.Generator], Damaged]) -> N
     ("kind", "least"), [(flips, 0.9 * FLIPS), (cuts, 0.95 * CUTS), (swaps, SWAPS)], ids=["flips", "cuts", "swaps"]
 )
 def test_damage_is_found_or_harmless(tmp_path: Path, kind: Callable[..., Damaged], least: float) -> None:
-    """`least`: there are more than 80 pairs to swap, and most of the bytes of a file matter, so a test that finds less than this does not test."""
+    """`least`: most bytes of a file matter and 80 pairs can be swapped; a test that finds less does not test."""
     program = (
         f"import test_bundle_fuzz as t; from pathlib import Path; t.run(Path({str(tmp_path)!r}), t.{kind.__name__})"
     )

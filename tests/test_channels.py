@@ -32,7 +32,7 @@ TILING: dict[str, Any] = {
     "light": {"beam_radius": None},
     "input": {"shape": [12, 42], "pitch": "98.90625 um"},
     "panel": {"shape": [160, 160]},
-    "camera": {"pitch": "98.90625 um", "shape": [80, 40]},
+    "camera": {"pitch": "98.90625 um", "shape": [80, 72]},
 }
 LINES: dict[str, Any] = TILING | {
     "light": {"beam_radius": None, "spectrum": [["633 nm", 1], ["569.7 nm", 2], ["506.4 nm", 1.5]]},
@@ -47,7 +47,7 @@ def some_images(count: int = 2) -> torch.Tensor:
 
 def make_student(**fields: Any) -> Student:
     torch.manual_seed(0)
-    return Student(StudentConfig(**SMALL | {"classes": 6} | fields)).eval()
+    return Student(StudentConfig.model_validate(SMALL | {"classes": 6} | fields)).eval()
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,12 @@ def test_what_no_camera_adds_is_refused():
 
 def ideal_masks(kernels: torch.Tensor, bench: fo.FourF) -> torch.Tensor:
     """One transmission (1, fy, fx) that takes each picture by its kernel to the window of each output."""
-    return sum(
+    parts = [
         transfer(kernels[o, c], bench, (ty + py, tx + px))
         for o, (ty, tx) in enumerate(TILES)
         for c, (py, px) in enumerate(PLACES)
-    )[None]
+    ]
+    return torch.stack(parts).sum(0)[None]
 
 
 def test_pictures_side_by_side_add_in_light():
@@ -114,7 +115,7 @@ def test_light_of_lines_adds_on_the_camera():
     kernels, total = student.collapse(), torch.zeros(())
     optics, d = [], bench.image_grid.spacing[0]
     for c, (share, line) in enumerate(bench.lines):
-        masks = sum(transfer(kernels[o, c], line, tile) for o, tile in enumerate(TILES))[None]
+        masks = torch.stack([transfer(kernels[o, c], line, tile) for o, tile in enumerate(TILES)]).sum(0)[None]
         optics.append(Response(line, line.kernel(masks, TILES)[0], TILES))
         whole = [line(images[:, c], masks, onto=bench.image_grid.shifted(ty * d, tx * d)) for ty, tx in TILES]
         total = total + share * line.wavelength * torch.stack([u.intensity[:, 0] for u in whole], 1).flip((-2, -1))
@@ -160,7 +161,7 @@ def trained(request):
         fo.FourF(bench_data(changes)),
         Dataset("shapes", tuple("abcdef"), *map(shapes, (1500, 1, 500), (0, 1, 2))),
     )
-    student = build(lambda: Student(for_bench(StudentConfig(**SMALL | {"depth": 2, "classes": 6}), bench.config)), 0)
+    student = build(lambda: Student(for_bench(StudentConfig.model_validate(SMALL | {"depth": 2, "classes": 6}), bench.config)), 0)
     fit(student, data, FitConfig(batch=50), seed=0)
     encoding = partial(phase_only, steps=150, rounding=60)
     return bench, student, from_kernels(student.collapse(), bench, encoding=encoding, layout=layout, light=0.05), data
@@ -203,7 +204,8 @@ def test_the_whole_bench_is_the_reduction(trained):
     """The light's whole way, line by line; to 1e-5, to which both integrate over a panel pixel (`SLM.order_for`)."""
     bench, _, masks, _ = trained
     images, optics = some_images(), response(bench, masks, torch.complex128)
-    parts = optics.optics if isinstance(optics, Lines) else (optics.optics,)
+    parts: Any = optics.optics if isinstance(optics, Lines | SideBySide) else optics
+    parts = parts if isinstance(optics, Lines) else (parts,)
     rows = rows_by_channel(masks.kernels)
     long = [WholeBench(part.bench, with_rows(masks, mine)) for part, mine in zip(parts, rows, strict=False)]
     whole = replace(optics, optics=tuple(long) if isinstance(optics, Lines) else long[0])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import fouroptics as fo
 from fouroptics.bench import ideal
 from fouroptics.bench.check import check
-from fouroptics.bench.geometry import geometry
+from fouroptics.bench.geometry import geometry, lattice
 from fouroptics.bench.settings import FourFConfig
 from fouroptics.errors import ConfigError
 from fouroptics.units import nm, show, um
@@ -77,9 +77,12 @@ def test_windows_are_those_of_the_layouts(ny, nx, height, width, taps):
 
     bench = fo.FourF(bench_data({"input": {"shape": [ny, nx]}, "camera": {"shape": [height, width]}}))
     g = geometry(bench.config, taps=taps)
-    assert g.step == layout.spacing(bench, taps)
-    assert g.reach == tuple(layout.reach(bench, axis) for axis in (0, 1))
-    assert g.windows == tuple(layout._places(bench, axis, g.step[axis]) for axis in (0, 1))
+    rows, columns = g.windows
+    assert len(lattice(g.reach, g.step, g.first)) == rows * columns
+    if rows * columns:
+        assert len(set(layout.tiled(rows * columns, taps, bench).tiles)) == rows * columns
+    with pytest.raises(fo.SamplingError):
+        layout.tiled(rows * columns + 1, taps, bench)
 
 
 def moved(tilt, place, source=(0.0, 0.0)):

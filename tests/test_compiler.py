@@ -47,8 +47,7 @@ def test_one_frame_for_all_kernels(example_bench):
     assert masks.encoding == "phase_only"
     assert masks.layout == "tiled"
     assert float(table.error.max()) < 0.006  # 8-bit rounding of an 8 % target by itself gives 1 % (measured 0.44 %)
-    assert float(10 * np.log10(table.crosstalk.max())) < -44  # the error is in the windows, not in the taps
-    assert masks.report().total["crosstalk_db"] == pytest.approx(10 * np.log10(table.crosstalk.max()))
+    assert masks.report().total["crosstalk_db"] < -44  # the error is in the windows, not in the taps
     assert float(table.efficiency.sum()) == pytest.approx(0.08, rel=0.02)
     np.testing.assert_allclose(table.correlation, 1, atol=1e-3)
     response = example_bench.kernel(masks, [tuple(tile) for tile in table.tile.tolist()])[0]
@@ -77,6 +76,8 @@ def test_phase_of_the_undiffracted_light_does_not_matter(small_bench):
         turned = fo.FourF(bench_data({"panel": {"shape": [96, 128], "dead_phase": phase}}))
         seen = with_report(masks, turned).kernels
         np.testing.assert_allclose(seen.error, masks.kernels.error, rtol=0.02)  # what a square pixel leaves of it there
+        assert seen.zero_order is not None
+        assert masks.kernels.zero_order is not None
         assert abs(seen.zero_order[0] / masks.kernels.zero_order[0] - 1) > 0.01  # there it is
 
 

@@ -109,7 +109,7 @@ def test_projections_come_as_close_as_the_gradient_before_rounding():
     ],
 )
 def test_panels_of_amplitudes(panel, encoding, error):
-    """One kernel off the axis; two levels on 64 x 64 mirrors round by half a level, and 225 of 4096 places are prescribed."""
+    """One kernel off the axis; two levels round by half of one, and 225 of 4096 places are prescribed."""
     place = bench(**panel)
     masks = quiet(kernels(1), place, encoding=encoding, layout=sequential)
     assert masks.phase is None

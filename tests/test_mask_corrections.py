@@ -81,7 +81,9 @@ def test_a_blaze_moves_the_windows_and_the_table_says_where(small_bench, small_m
     assert np.array_equal(after.gray, mask_levels(after.slm, after.phase))
     before, moved = (with_report(masks, small_bench).kernels for masks in (small_masks, after))
     assert moved.error.max() < 0.012
-    assert np.allclose(moved.efficiency, before.efficiency, rtol=0.1)  # farther off the axis the pixels send less
+    sent = np.array([[small_bench.slm.envelope(y, x) for y, x in table.carrier] for table in (moved, before)])
+    share = sent[0] / sent[1]  # what the size of a panel pixel leaves at either place of the window
+    assert np.allclose(moved.efficiency, before.efficiency * share, rtol=0.01)  # of its centre, not of all taps
     fo.bundle.save(tmp_path / "moved.h5", after)
     assert fo.bundle.load(tmp_path / "moved.h5") == after
 

@@ -63,7 +63,7 @@ def test_the_laplacian_on_an_ideal_panel():
 
 
 def test_the_rule_holds_in_the_table_of_the_study():
-    """To 25 %, wherever the windows and the light are within its limits; 0.91 to 1.21 times the rule when it was fitted."""
+    """To 25 % within the limits of windows and light; 0.91 to 1.21 times the rule when it was fitted."""
     if not capacity.RESULT.exists():
         pytest.skip("the study has not been made")
     within = [

@@ -91,7 +91,7 @@ def test_a_trained_student_keeps_its_predictions_on_ideal_optics(kind):
 
 
 def test_complex_kernels_on_ideal_optics():
-    """To 5e-3 of the largest, as real ones; the compiler, and with it the panel, takes real ones only."""
+    """To 5e-3 of the largest, as real ones; the panel comes to within its levels."""
     bench = fo.FourF(bench_data(WAYS["four_step"]))
     student = make_student("four_step", **SMALL, complex_kernels=True)
     images = some_images(5)
@@ -100,8 +100,7 @@ def test_complex_kernels_on_ideal_optics():
     found = ideal_amplitude(bench, student)(images)
     assert found.is_complex()
     torch.testing.assert_close(found, wanted, atol=5e-3 * float(wanted.abs().max()), rtol=0)
-    with pytest.raises(fo.GeometryError, match="give real"):
-        from_kernels(student.collapse(), bench)
+    assert from_kernels(student.collapse(), bench, light=0.05).kernels.error.max() < 0.1
 
 
 def test_four_steps_give_both_parts_of_complex_kernels():

@@ -55,12 +55,21 @@ class Geometry:
     shape: tuple[int, int]
 
     @property
-    def windows(self) -> list[Place]:
-        """Centres (y, x) of all windows that fit, in image pixels, from the axis outwards."""
-        return windows(self.reach, self.step, (self.shape[0] + GUARD, self.shape[1] + GUARD))
+    def first(self) -> tuple[int, int]:
+        """Distance of the innermost windows from the axis, in image pixels; see `lattice`."""
+        return self.shape[0] + GUARD, self.shape[1] + GUARD
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Windows that fit, as a lattice on both sides of the axis: rows and columns, both even."""
+        y, x = (
+            2 * (math.floor((far - near) / step) + 1) if far >= near else 0
+            for far, near, step in zip(self.reach, self.first, self.step, strict=True)
+        )
+        return y, x
 
 
-def windows(reach: Pair, step: tuple[int, int], first: tuple[int, int]) -> list[Place]:
+def lattice(reach: Pair, step: tuple[int, int], first: tuple[int, int]) -> list[Place]:
     """Centres (y, x) of windows, `first` and then `step` further off the axis up to `reach`, the nearest first.
 
     With `first` wider than the image no window holds a displacement without a part along y or along x: there lies the

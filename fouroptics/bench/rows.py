@@ -121,15 +121,15 @@ def lattice(config: FourFConfig, places: list[Geometry], taps: int) -> Iterator[
         "no" if band < n[axis] else else_note(band >= far * (1 - 1e-3)),
         f"{band_times(far / band)}, or fewer taps",
     )
-    windows = min(len(g.windows) for g in places)
-    step, side = max(zip(place.step, n, strict=True))
-    sensor = [_long((d + m) * place.magnification * pitch) for d, m in zip(place.step, n, strict=True)]
+    rows, columns = min((g.windows for g in places), key=min)
+    first, side = max(zip(place.first, n, strict=True))
+    sensor = [_long((2 * d + m) * place.magnification * pitch) for d, m in zip(place.first, n, strict=True)]
     yield Row(
         "windows off the axis",
-        f"{windows}, {place.step[0]} x {place.step[1]} image pixels apart",
-        "at least 1",
-        else_note(windows >= 1),
-        f"a camera of {sensor[0]} x {sensor[1]} and a band of {step + 2 * (side - 1)} panel pixels at least; "
+        f"{rows} x {columns}, {place.step[0]} x {place.step[1]} image pixels apart",
+        "at least 2 x 2",
+        else_note(min(rows, columns) >= 2),
+        f"a camera of {sensor[0]} x {sensor[1]} and a band of {2 * (first + side - 1)} panel pixels at least; "
         "else results lie on the undiffracted light",
     )
 

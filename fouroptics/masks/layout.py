@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fouroptics.bench.fourf import FourF
-from fouroptics.bench.geometry import GUARD, Place, geometry, step
-from fouroptics.bench.geometry import windows as lattice
+from fouroptics.bench.geometry import GUARD, Place, geometry, lattice, step
 from fouroptics.errors import GeometryError, SamplingError, SamplingWarning
 from fouroptics.units import show
 
@@ -220,8 +219,3 @@ def _limit(bench: FourF) -> str:
     return (
         f"its band of {bench.config.band:.0f} panel pixels folds first, take a finer input or panel, or a longer lens1"
     )
-
-
-def reach(bench: FourF, axis: int) -> float:
-    """Farthest centre of a window along an axis, in image pixels: see `Geometry.reach`."""
-    return geometry(bench.config).reach[axis]
