@@ -161,7 +161,9 @@ def trained(request):
         fo.FourF(bench_data(changes)),
         Dataset("shapes", tuple("abcdef"), *map(shapes, (1500, 1, 500), (0, 1, 2))),
     )
-    student = build(lambda: Student(for_bench(StudentConfig.model_validate(SMALL | {"depth": 2, "classes": 6}), bench.config)), 0)
+    student = build(
+        lambda: Student(for_bench(StudentConfig.model_validate(SMALL | {"depth": 2, "classes": 6}), bench.config)), 0
+    )
     fit(student, data, FitConfig(batch=50), seed=0)
     encoding = partial(phase_only, steps=150, rounding=60)
     return bench, student, from_kernels(student.collapse(), bench, encoding=encoding, layout=layout, light=0.05), data

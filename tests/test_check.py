@@ -124,6 +124,7 @@ FAULTS = {  # quantity: (verdict, changes to the example, part of what the row s
     "panel pixels in the band": ("no", {"input": {"shape": [256, 256]}}, "at least 511"),
     "replicas of the panel": ("note", {"input": {"shape": [496, 20]}}, "15.83 mm apart"),
     "windows off the axis": ("note", {"camera": {"shape": [288, 288]}}, "0 x 0"),
+    "kernels in a frame": ("note", {"camera": {"shape": [820, 820]}}, "at most 4 windows"),
     "camera over the image": ("no", {"camera": {"shape": [8, 8]}}, "at least 886.2 um"),
     "camera pixels per image pixel": ("no", {"camera": {"pitch": "5 um"}}, "6.33"),
     "camera sampling": ("note", {"camera": {"pitch": "31.65 um"}}, "at most 15.83 um"),
@@ -151,7 +152,7 @@ FAULTS = {  # quantity: (verdict, changes to the example, part of what the row s
     "camera rotation": ("note", {"poses": {"camera": {"rotation": "2 mrad"}}}, "urad"),
     "width of the spectrum": ("note", {"light": LINES}, "2.8"),
 }
-ALWAYS = ["frame rate"]  # a figure, not a demand
+ALWAYS = ["frame rate", "orders beside the windows"]  # figures: the lattice of windows keeps off the orders
 GOOD = {  # what clears the rows that the example itself has as a note
     "lens1 quartic phase": {"model": "wave"},
     "lens2 quartic phase": {"lens2": {"focal_length": "300 mm"}},
@@ -189,6 +190,22 @@ def test_each_row_can_be_good(quantity):
 def test_every_row_is_in_the_tables():
     seen = {r.quantity for _, changes, _ in FAULTS.values() for r in check(config(changes))}
     assert seen - {"beam on the display"} == {*FAULTS, *ALWAYS}  # that and others: test_what_is_wrong_...
+
+
+def test_orders_beside_the_windows():
+    """n = 28: at 29 the window of displacements begins 2 off the axis, and ends 95 + 27 off it: 378 from 500."""
+    have = row({}, "orders beside the windows").have
+    assert "light 2 image pixels" in have
+    assert "next order 378 from" in have
+
+
+def test_kernels_of_a_frame():
+    """The rule by hand: 16 kernels in quarters of 2 x 2 windows of 55 pixels, 33 apart, of 500 x 500; 8 bit."""
+    part = 4 * 88**2 / 500**2
+    assert geometry(config()).prescribed(16) == pytest.approx(part)
+    assert f"about {2.8 * part / (256 * math.sqrt(0.08)):.2%}" in row({}, "kernels in a frame").have
+    with pytest.raises(fo.GeometryError, match="kernels = 0"):
+        check(config(), kernels=0)
 
 
 REMEDIES = ["band on the panel", "panel pixels in the band", "camera over the image", "camera pixels per image pixel"]

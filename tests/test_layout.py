@@ -51,6 +51,12 @@ def test_layouts_say_what_does_not_fit(small_bench, example_bench):
             layout(2, 3, small_bench, channels=3)
 
 
+def test_more_frames_hold_more(example_bench):
+    layout = tiled(50, 9, example_bench, frames=2)
+    assert layout.mask == (0,) * 25 + (1,) * 25
+    assert layout.tiles[:25] == layout.tiles[25:]
+
+
 def test_on_axis_warns_where_there_is_undiffracted_light(small_bench):
     with pytest.warns(fo.SamplingWarning, match="a phase that nobody knows"):
         assert on_axis(2, 3, small_bench).tiles == ((0, 0), (0, 0))

@@ -43,7 +43,7 @@ class Report:
         return columns(("quantity", "have", "need", "verdict", "remedy"), cells)
 
 
-def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08) -> Report:
+def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08, kernels: int = 16) -> Report:
     """What a bench has against what it needs: lattice, image, lenses, panel, light, time and alignment.
 
     All is arithmetic on the file, for each line of the spectrum where it matters, and the worst is shown.
@@ -56,6 +56,8 @@ def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08) -> Report:
         Taps of a kernel along an axis, 2 at least.
     light : float
         Part of the light on the panel that the masks put into the taps, in (0, 1].
+    kernels : int
+        Kernels that one frame should carry.
 
     Returns
     -------
@@ -75,12 +77,17 @@ def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08) -> Report:
     >>> print(report.ok, report.rows[0].have, report.rows[0].need, sep=", ")
     True, 500 pixels, at most 1080
     """
-    if taps < 2 or not 0 < light <= 1:
-        raise GeometryError(f"taps = {taps}, light = {light}: take 2 taps at least, and light above 0 and up to 1")
+    if taps < 2 or kernels < 1 or not 0 < light <= 1:
+        raise GeometryError(
+            f"taps = {taps}, kernels = {kernels}, light = {light}: take 2 taps and 1 kernel at least, and light above "
+            "0 and up to 1"
+        )
     lines = dict.fromkeys([config.light.wavelength, *(line for line, _ in config.light.spectrum)])
     places = [geometry(config, line, taps) for line in lines if min(focal_lengths(config, line)) > 0]
     parts = (
         rows.lattice(config, places, taps),
+        rows.orders(places[0]),
+        rows.capacity(config, places[0], kernels, light),
         rows.image(config, places),
         rows.lenses(config, places, [line for line in lines if min(focal_lengths(config, line)) <= 0]),
         rows.panel(config, places),

@@ -104,9 +104,9 @@ class FourF(nn.Module):
         """Camera pixels. For even sizes the centre is one pixel off, so that a flip gives the upright picture."""
         return self.config.camera_grid
 
-    def check(self) -> Report:
-        """What the bench has against what it needs, as a table; see `check.check`."""
-        return check(self.config)
+    def check(self, **options: Any) -> Report:
+        """What the bench has against what it needs, as a table; see `check.check` for the options."""
+        return check(self.config, **options)
 
     def schedule(self, images: int, masks: int, **options: Any) -> Schedule:
         """Frames and seconds of a run on the hardware; see `schedule.schedule` for the options."""

@@ -68,6 +68,16 @@ class Geometry:
         )
         return y, x
 
+    def prescribed(self, kernels: int) -> float:
+        """Fraction of the plane (a band in y and x) in which so many windows, the innermost, prescribe the response.
+
+        In each quarter lies a square of ``sqrt(kernels) / 2`` windows a side, which overlap.
+        """
+        rows, part = max(math.sqrt(kernels) / 2, 1.0), 1.0
+        for n, apart, band in zip(self.shape, self.step, self.band, strict=True):
+            part *= ((rows - 1) * apart + 2 * n - 1) / band
+        return min(kernels, 4) * part
+
 
 def lattice(reach: Pair, step: tuple[int, int], first: tuple[int, int]) -> list[Place]:
     """Centres (y, x) of windows, `first` and then `step` further off the axis up to `reach`, the nearest first.

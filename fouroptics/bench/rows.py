@@ -17,6 +17,8 @@ Verdict = Literal["ok", "note", "no"]
 PHASE = 5e-3  #: rad by which the light of a lens may differ from that of an ideal one
 PIXELS = 0.1  #: image pixels that a place may be off
 LEAST = 0.99  #: light that should be left at the edge of a window
+FULL, BRIGHT = 0.35, {"point": 0.2, "square": 0.1}  #: of the plane prescribed, of the light asked for: `capacity`
+ROUNDING = 2.8  #: see `expected_error`
 SLOPE = 0.2  #: to which light counts as paraxial
 
 
@@ -132,6 +134,53 @@ def lattice(config: FourFConfig, places: list[Geometry], taps: int) -> Iterator[
         f"a camera of {sensor[0]} x {sensor[1]} and a band of {2 * (first + side - 1)} panel pixels at least; "
         "else results lie on the undiffracted light",
     )
+
+
+def orders(place: Geometry) -> Iterator[Row]:
+    """What lies beside the windows: the undiffracted light, and the next orders of the panel's pixels."""
+    ends = []
+    for axis in (0, 1):
+        near, side, across = place.first[axis], place.shape[axis], place.windows[axis]
+        far = near + (across // 2 - 1) * place.step[axis]
+        ends.append((near - (side - 1), place.band[axis] - far - (side - 1), across > 0))
+    inner, outer, there = (min(values) for values in zip(*ends, strict=True))
+    if there:
+        yield Row(
+            "orders beside the windows",
+            f"undiffracted light {inner} image pixels from the nearest, the panel's next order {outer:.4g} from the "
+            "farthest",
+            "at least 1; a mask on the axis has 0",
+            else_note(min(inner, outer) >= 1),
+            "a larger band, or fewer windows",
+        )
+
+
+def capacity(config: FourFConfig, place: Geometry, kernels: int, light: float) -> Iterator[Row]:
+    """Whether one frame carries so many kernels, and with which error."""
+    windows = math.prod(place.windows)
+    if windows == 0 or config.panel.modulation != "phase":
+        return
+    shown, most = min(kernels, windows), BRIGHT[config.input.pixel]
+    part, error = place.prescribed(shown), expected_error(config, place, shown, light)
+    yield Row(
+        "kernels in a frame",
+        f"{kernels}: {part:.0%} of the plane prescribed, {light:.3g} of the light; error about {error:.2%}",
+        f"at most {windows} windows, {FULL:.0%} of the plane, {most:g} of the light",
+        else_note(kernels <= windows and part <= FULL and light <= most),
+        f"{math.ceil(kernels / windows)} frames, or a larger camera"
+        if kernels > windows
+        else f"light of {most:g}, or more frames: the error is larger than that of the levels",
+    )
+
+
+def expected_error(config: FourFConfig, place: Geometry, kernels: int, light: float) -> float:
+    """Relative error of the response of a tiled phase mask, ``c q / (2^b sqrt(L))``: what rounding to levels leaves.
+
+    q is the fraction of the plane that is prescribed, L that of the light in the taps, b the bits; c is fitted to the
+    measurements of ``validation.capacity``. Holds as long as the search itself leaves nothing: q up to `FULL` and L up
+    to `BRIGHT`.
+    """
+    return ROUNDING * place.prescribed(kernels) / (2**config.panel.bits * math.sqrt(light))
 
 
 def image(config: FourFConfig, places: list[Geometry]) -> Iterator[Row]:

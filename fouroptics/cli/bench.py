@@ -44,12 +44,18 @@ def new(path: BenchFile, force: Force = False) -> None:
 
 
 @app.command()
-def check(bench_file: BenchFile, as_json: Json = False) -> None:
+def check(
+    bench_file: BenchFile,
+    as_json: Json = False,
+    kernels: Annotated[int, typer.Option(min=1, help="Kernels in one frame.")] = 16,
+    taps: Annotated[int, typer.Option(min=2, help="Taps of a kernel along an axis.")] = 9,
+    light: Annotated[float, typer.Option(help="Fraction of the light that goes into the taps.")] = 0.08,
+) -> None:
     """Compare what the bench has with what it needs; exit code 1 if something cannot work."""
     from fouroptics.bench.check import check
     from fouroptics.bench.settings import FourFConfig
 
-    report = check(FourFConfig.from_toml(bench_file))
+    report = check(FourFConfig.from_toml(bench_file), kernels=kernels, taps=taps, light=light)
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     raise typer.Exit(int(not report.ok))
 

@@ -1,6 +1,7 @@
 """The compiler's command: ``masks make``."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fouroptics.cli.app import BenchFile, Output, Seed, in_folder, mask_app, picture_file, write
+from fouroptics.errors import FourOpticsError
 
 KernelFile = Annotated[
     Path,
@@ -28,6 +30,7 @@ def make(
     output: Output,
     layout: Annotated[Layout, typer.Option(help="All kernels in one frame, one a frame, ...")] = Layout.tiled,
     encoding: Annotated[Encoding, typer.Option(help="How a panel shows them.")] = Encoding.phase_only,
+    frames: Annotated[int, typer.Option(min=1, help="Masks to spread the kernels over (tiled).")] = 1,
     signs: Annotated[Signs, typer.Option(help="Whole, in two halves, or with a bias.")] = Signs.signed,
     light: Annotated[float | None, typer.Option(help="Fraction of the light for the taps; phases: 0.08.")] = None,
     layer: Annotated[str | None, typer.Option(help="Which weight of a checkpoint that has several.")] = None,
@@ -43,6 +46,8 @@ def make(
     from fouroptics.masks import signs as handling
     from fouroptics.masks.kernels import read_kernels
 
+    if frames > 1 and layout is not Layout.tiled:
+        raise FourOpticsError(f"--frames {frames}: layout {layout} has its own number of frames; leave it out")
     kernels, bench = read_kernels(kernels_file, layer), FourF.from_toml(bench_file)
     for path in (output, table, picture and picture_file(picture)):
         if path is not None:
@@ -56,7 +61,9 @@ def make(
             mask += step == 1
             bar.update(task, completed=step, total=steps, description=f"mask {mask}, error {error:.2%}")
 
-        how: Any = {"encoding": getattr(encodings, encoding), "layout": getattr(layouts, layout), "light": light}
+        where = getattr(layouts, layout)
+        how: Any = {"encoding": getattr(encodings, encoding), "light": light}
+        how["layout"] = partial(where, frames=frames) if frames > 1 else where
         how |= {"signs": getattr(handling, signs), "provenance": {"kernels_file": kernels_file.name}}
         masks = compiler.from_kernels(kernels, bench, seed=seed, progress=progress, **how)
     bundle.save(output, masks)

@@ -237,13 +237,8 @@ def _laid_out(layout: Callable[..., Layout], rows: Rows, bench: FourF, account: 
         f"pixels, {show(config.band * config.panel.pitch, 'length', 4)}; torch's correlation, through a bench that "
         "inverts",
     )
-    rows_of = max(plan.mask.count(mask) for mask in frames)
-    part = rows_of * math.prod(2 * n - 1 for n in shape) / config.band**2
-    account.say(
-        "layout",
-        f"{name_of(layout)}: {len(frames)} frame{'s' if len(frames) > 1 else ''} of {rows_of} windows, which prescribe "
-        f"at most {part:.0%} of the plane",
-    )
+    most = max(plan.mask.count(mask) for mask in frames)
+    account.say("layout", f"{name_of(layout)}: {len(frames)} frame{'s' if len(frames) > 1 else ''} of {most} windows")
     return plan
 
 

@@ -49,7 +49,7 @@ class Layout:
         return tuple((t[0] + p[0], t[1] + p[1]) for t, p in zip(self.tiles, places, strict=True))
 
 
-def tiled(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int = GUARD) -> Layout:
+def tiled(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int = GUARD, frames: int = 1) -> Layout:
     """All kernels in one frame: windows on a lattice about the axis, which stays free for the undiffracted light.
 
     Parameters
@@ -63,6 +63,8 @@ def tiled(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int 
     guard : int
         Image pixels that stay free between the taps of a kernel and the window of the next: room for a bench that is
         off by as much.
+    frames : int
+        Masks over which the kernels are spread, where one does not hold all of them.
 
     Raises
     ------
@@ -74,15 +76,15 @@ def tiled(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int 
     _one_channel("tiled", channels)
     place = geometry(bench.config, taps=size)
     apart = step(place.shape, size, guard)
-    return Layout(
-        (0,) * count, tuple(sorted(_nearest(count, lattice(place.reach, apart, _off(place.shape, guard)), size, bench)))
-    )
+    each, places = math.ceil(count / frames), lattice(place.reach, apart, _off(place.shape, guard))
+    tiles = sorted(_nearest(each, places, size, bench))
+    return Layout(tuple(i // each for i in range(count)), tuple(tiles[i % each] for i in range(count)))
 
 
 def _nearest(count: int, places: Sequence[Place], size: int, bench: FourF) -> Sequence[Place]:
     if len(places) < count:
         apart = step(bench.config.input.shape, size)
-        frames = f"in {math.ceil(count / len(places))} frames, " if places else ""
+        frames = f"in {math.ceil(count / len(places))} frames (tiled with frames=), " if places else ""
         raise SamplingError(
             f"{count} kernels of {size} x {size} need as many windows {apart[0]} x {apart[1]} image pixels apart, "
             f"one frame of this bench has {len(places)}: {_limit(bench)}; or show them {frames}"
