@@ -63,7 +63,7 @@ def test_sequential_masks_reduce_alike(small_bench):
     d, (ty, tx) = small_bench.image_grid.spacing[0], masks.kernels.tile[0].tolist()
     whole = small_bench(images, masks, onto=small_bench.image_grid.shifted(ty * d, tx * d)).data.flip((-2, -1))
     reduced = response(small_bench, masks, torch.complex128)(images)
-    assert float((reduced - whole).abs().max() / whole.abs().max()) < 1e-10
+    assert float((reduced - whole).abs().max() / whole.abs().max()) < 1e-5  # as `SLM.order_for`: points of a pixel
 
 
 @pytest.mark.parametrize("iris", ["band", None])
@@ -106,7 +106,7 @@ def test_the_whole_bench_is_its_reduction(small_bench):
     masks = from_kernels(torch.randn(3, 1, 3, 3, generator=torch.Generator().manual_seed(0)), small_bench, light=0.05)
     images = torch.rand(2, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     reduced, whole = response(small_bench, masks, torch.complex128)(images), WholeBench(small_bench, masks)(images)
-    assert float((reduced - whole).abs().max() / whole.abs().max()) < 1e-10
+    assert float((reduced - whole).abs().max() / whole.abs().max()) < 1e-5  # as `SLM.order_for`: points of a pixel
     for changes in ({"model": "wave"}, {"poses": {"panel": {"rotation": "1 mrad"}}}):
         other = response(fo.FourF(bench_data(changes)), masks)
         assert isinstance(other, WholeBench)

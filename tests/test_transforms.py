@@ -61,7 +61,7 @@ CHIRP = {
         Grid((512, 451), (0.3 / 512, 0.11 / 512), (0.2, -9)),
     ),
 }
-PATHS = {"fft": ("_ramps", FFT), "matrix": ("_matrix", MATRIX), "chirp": ("_chirps", CHIRP)}
+PATHS = {"fft": ("ramps", FFT), "matrix": ("_matrix", MATRIX), "chirp": ("_chirps", CHIRP)}
 CASES = {name: (path, *grids) for path, (_, cases) in PATHS.items() for name, grids in cases.items()}
 
 

@@ -34,8 +34,14 @@ def kernel(config: FourFConfig, slm: SLM, masks: Tensor | PanelMasks, tiles: Seq
     if not tiles:
         raise GeometryError("tiles are none: give the centre (y, x) of one window at least")
     unit = config.input.pitch**2 * config.fourier_grid.cell / _scale(config) ** 2
-    windows = [_at(config, slm, masks, _window(config, tile), square=True) * unit for tile in tiles]
-    return torch.stack(windows, -3)
+    if any(at != round(at) for tile in tiles for at in tile):
+        windows = [_at(config, slm, masks, _window(config, tile), square=True) * unit for tile in tiles]
+        return torch.stack(windows, -3)
+    low, high = ([round(edge(tile[axis] for tile in tiles)) for axis in (0, 1)] for edge in (min, max))
+    every = _at(config, slm, masks, _window(config, (low[0], low[1]), (high[0], high[1])), square=True) * unit
+    sides = [2 * n - 1 for n in config.input.shape]
+    corners = [(round(tile[0]) - low[0], round(tile[1]) - low[1]) for tile in tiles]
+    return torch.stack([every[..., y : y + sides[0], x : x + sides[1]] for y, x in corners], -3)
 
 
 def incoherent_kernel(config: FourFConfig, slm: SLM, masks: Tensor | PanelMasks, tiles: Sequence[Tile]) -> Tensor:
@@ -129,11 +135,15 @@ def _scale(config: FourFConfig) -> float:
     return config.light.wavelength * config.lens1.focal_length
 
 
-def _window(config: FourFConfig, tile: Tile) -> Grid:
-    """Displacements about a tile, in the input plane."""
-    shape, pitch, pose = config.input.shape, config.input.pitch, config.poses.camera
-    center = [t * pitch + off / config.magnification for t, off in zip(tile, (pose.y, pose.x), strict=True)]
-    return Grid((2 * shape[0] - 1, 2 * shape[1] - 1), (pitch, pitch), (center[0], center[1]))
+def _window(config: FourFConfig, tile: Tile, last: tuple[int, int] | None = None) -> Grid:
+    """Displacements about a tile, or about all from one whole tile to the `last`, in the input plane."""
+    pitch, pose = config.input.pitch, (config.poses.camera.y, config.poses.camera.x)
+    more = (0, 0) if last is None else (last[0] - round(tile[0]), last[1] - round(tile[1]))
+    y, x = (
+        (2 * n - 1 + m, (t - (n - 1) + (2 * n - 1 + m) // 2) * pitch + off / config.magnification)
+        for n, m, t, off in zip(config.input.shape, more, tile, pose, strict=True)
+    )
+    return Grid((y[0], x[0]), (pitch, pitch), (y[1], x[1]))
 
 
 def _at(config: FourFConfig, slm: SLM, masks: Tensor | PanelMasks, window: Grid, *, square: bool) -> Tensor:

@@ -3,11 +3,15 @@ from . import captures as captures
 from . import corrections as corrections
 from . import encoding as encoding
 from . import hologram as hologram
+from . import kernels as kernels
+from . import phases as phases
 from . import runsheet as runsheet
 from . import signs as signs
 from .compiler import from_kernels as from_kernels
 from .compiler import from_psf as from_psf
 from .compiler import from_transfer as from_transfer
+from .corrections import corrected as corrected
+from .frames import Frames as Frames
 from .layout import Layout as Layout
 from .layout import input_tiling as input_tiling
 from .layout import on_axis as on_axis

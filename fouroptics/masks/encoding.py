@@ -26,7 +26,7 @@ from torch import Tensor
 
 from fouroptics.errors import GeometryError
 from fouroptics.masks.search import Problem as Problem
-from fouroptics.masks.search import Progress, Respond, search, settle
+from fouroptics.masks.search import Progress, Respond, search, settle, wave
 
 LIGHT = 0.08  #: of the light on the panel that a phase puts into the taps, if nothing is asked for
 
@@ -189,7 +189,7 @@ def _takes(problem: Problem, name: str, kinds: tuple[str, ...]) -> None:
 
 
 def _of_phase(problem: Problem) -> Respond:
-    return lambda phase: problem.respond(torch.polar(torch.ones_like(phase), phase))
+    return lambda phase: problem.respond(wave(phase))
 
 
 def _of_amplitude(problem: Problem) -> Respond:

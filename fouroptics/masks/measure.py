@@ -119,13 +119,13 @@ def _seen(masks: PanelMasks, plan: Layout, bench: FourF) -> tuple[Tensor, Tensor
     zero, whole = (torch.zeros(len(light), dtype=torch.float64) for _ in range(2))
     for line in dict.fromkeys(light):
         mine = [i for i, each in enumerate(light) if each == line]
-        place, frames = lit(bench, line), [plan.mask[i] for i in mine]
-        for i, response in zip(mine, responses(masks, frames, [plan.centres[i] for i in mine], place), strict=True):
-            h[i] = response
-        shown = sorted(set(frames))
-        dark = responses(masks, shown, [(0, 0)] * len(shown), place)
-        middle = dark[:, dark.shape[1] // 2, dark.shape[2] // 2].abs().square()
-        zero[mine] = middle[[shown.index(frame) for frame in frames]]
+        place = lit(bench, line)
+        for frame in sorted({plan.mask[i] for i in mine}):
+            here = [i for i in mine if plan.mask[i] == frame]
+            shown = PanelFrames(masks.gray[frame : frame + 1], masks.slm)
+            *seen, dark = place.kernel(shown, [*(plan.centres[i] for i in here), (0, 0)])[0]
+            for i, response in zip(here, seen, strict=True):
+                h[i], zero[i] = response, dark[dark.shape[0] // 2, dark.shape[1] // 2].abs().square()
         whole[mine] = place.pixel_spectrum().square().sum() / place.config.band**2
     return torch.stack(h), zero, whole
 

@@ -196,7 +196,7 @@ def _frames(masks: MaskSet, keep_phase: bool) -> dict[str, Stack]:
 
 def level_attributes(slm: SLMConfig) -> dict[str, dict[str, Any]]:
     """Return what a file says beside the levels, for programs that read nothing else."""
-    grey = {"bitdepth": slm.bits, "gray_convention": slm.grey, "includes_correction": False}
+    grey = {"bitdepth": slm.bits, "gray_convention": slm.grey, "includes_correction": "corrections" in masks.provenance}
     bits = {"bitorder": "big", "width": slm.shape[1], "on_value": 1}
     return {"/entry/masks/gray": grey, "/entry/masks/bits": bits}
 

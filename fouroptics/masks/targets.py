@@ -13,8 +13,8 @@ from fouroptics.devices import panel
 from fouroptics.devices.slm import SLM
 from fouroptics.light.grid import Grid
 from fouroptics.light.sources import axes
-from fouroptics.masks.search import Problem, Respond
-from fouroptics.waves.transforms import fourier
+from fouroptics.masks.search import Problem, Respond, wave
+from fouroptics.waves.transforms import fft, fourier, ramps, way
 
 
 def windows(weights: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -47,17 +47,19 @@ def transfer(weights: Tensor, bench: FourF, tile: Place = (0, 0), *, ideal: bool
         largest modulus to make it passive.
     """
     pitch, k = bench.config.input.pitch, weights.shape[-1]
-    scale = bench.wavelength * bench.config.lens1.focal_length
     taps = Grid((k, k), (pitch, pitch), (tile[0] * pitch, tile[1] * pitch))
-    if not ideal:
-        weights = weights / _envelope(taps, bench)
-    plane = bench.fourier_grid
-    half = scale / pitch / 2 - 1e-6 * plane.spacing[0]  # half a band, without the sample that repeats the first one
+    return _transmission(weights if ideal else weights / _envelope(taps, bench), taps, bench)
+
+
+def _transmission(weights: Tensor, at: Grid, bench: FourF) -> Tensor:
+    """Transmission of taps (..., y, x) at displacements, complex128, within one band."""
+    plane, scale = bench.fourier_grid, bench.wavelength * bench.config.lens1.focal_length
+    half = scale / at.spacing[0] / 2 - 1e-6 * plane.spacing[0]  # half a band, without the sample that repeats the first
     y, x = (
         (axis - c >= -half - 2e-6 * plane.spacing[0]) & (axis - c < half)
         for axis, c in zip(axes(plane), plane.center, strict=True)
     )
-    exact = fourier(weights.to(torch.complex128), taps, plane, scale, sign=1)
+    exact = fourier(weights.to(torch.complex128), at, plane, scale, sign=1)
     return torch.where(y & x, exact / bench.pixel_spectrum(), 0)
 
 
@@ -66,7 +68,6 @@ def problem(
 ) -> Problem:
     """What one mask has to do for kernels (T, k, k) at displacements `centres`, of pictures of `shape` pixels."""
     unit = weights / weights.abs().square().sum().sqrt()
-    exact = torch.stack([transfer(w, bench, at, ideal=False) for w, at in zip(unit, centres, strict=True)]).sum(0)
     low, high = ([edge(at[axis] for at in centres) for axis in (0, 1)] for edge in (min, max))
     size = (high[0] - low[0] + 2 * shape[0] - 1, high[1] - low[1] + 2 * shape[1] - 1)
     target, prescribed = torch.zeros(size, dtype=unit.dtype), torch.zeros(size, dtype=torch.bool)
@@ -76,6 +77,7 @@ def problem(
         prescribed[part] = True
     pitch, first = bench.config.input.pitch, (low[0] - shape[0] + 1, low[1] - shape[1] + 1)
     box = Grid(size, (pitch, pitch), ((first[0] + size[0] // 2) * pitch, (first[1] + size[1] // 2) * pitch))
+    exact = _transmission(target / _envelope(box, bench), box, bench)
     respond, panel_respond = _responses(box, prescribed, bench)
     return Problem(
         respond, target, exact / exact.abs().max(), light,
@@ -94,22 +96,52 @@ def _responses(box: Grid, prescribed: Tensor, bench: FourF) -> tuple[Respond, Re
     scale, plane, slm = bench.wavelength * bench.config.lens1.focal_length, bench.fourier_grid, bench.slm
     spectrum = bench.pixel_spectrum()
     unit = prescribed / (bench.config.band * spectrum.square().sum().sqrt())
-    seen, envelope = spectrum.to(torch.complex64), (_envelope(box, bench) * unit).to(torch.complex64)
+    to_box = _onto(plane, box, scale, spectrum, _envelope(box, bench) * unit)
     y, x = (axis.abs() < box.spacing[0] / 2 for axis in axes(box))
-    on_axis = bool((prescribed & y & x).any())
-    lowest = float(panel.response(slm.config).phase.min())
-    dead = sum(node.dead * _turned(box, node.offset, bench) for node in slm.nodes()) * slm.dead * unit
-    still = (fourier(spectrum.to(torch.complex128), plane, box, scale) * (dead * on_axis)).to(torch.complex64)
+    still: Tensor | float = 0.0
+    if bool((prescribed & y & x).any()):
+        dead = sum(node.dead * _turned(box, node.offset, bench) for node in slm.nodes()) * slm.dead * unit
+        still = (fourier(spectrum.to(torch.complex128), plane, box, scale) * dead).to(torch.complex64)
+    lowest, sheet = float(panel.response(slm.config).phase.min()), slm.config
+    plain = sheet.modulation == "phase" and not (
+        sheet.crosstalk or sheet.flicker or sheet.dead_pixels or sheet.stroke_map or sheet.flatness
+    )
 
     def respond(transmission: Tensor) -> Tensor:
-        return fourier(transmission * seen, plane, box, scale) * envelope + still
+        return to_box(transmission) + still
 
     def through_panel(addressed: Tensor) -> Tensor:
-        if slm.config.crosstalk:  # the fly-backs count
+        if plain:
+            return respond(wave(addressed))
+        if sheet.crosstalk:  # the fly-backs count
             addressed = lowest + (addressed - lowest) % panel.TURN
-        return respond(slm.light(addressed).to(seen))
+        return respond(slm.light(addressed).to(torch.complex64))
 
     return respond, through_panel
+
+
+def _onto(plane: Grid, box: Grid, scale: float, before: Tensor, after: Tensor) -> Respond:
+    """`fourier` between two real factors, in single precision, made for many calls.
+
+    Where both axes are FFTs, their phase ramps are in the factors, and rows that are not wanted are not transformed.
+    """
+    lines = [(g.shape[i], g.spacing[i], g.center[i]) for g in (plane, box) for i in (0, 1)]
+    ways = [way(lines[i], lines[i + 2], scale) for i in (0, 1)]
+    if any(name != "fft" or length != lines[i][0] or length < lines[i + 2][0] for i, (name, length) in enumerate(ways)):
+        first, last = before.to(torch.complex64), after.to(torch.complex64)
+        return lambda data: fourier(data * first, plane, box, scale) * last
+    (rows, columns), device = box.shape, before.device
+    y, x = (
+        ramps(lines[i], lines[i + 2], ways[i][1], -1, torch.complex128, device).split([plane.shape[i], box.shape[i]])
+        for i in (0, 1)
+    )
+    first = (before * y[0][:, None] * x[0]).to(torch.complex64)
+    last = (after * y[1][:, None] * x[1]).to(torch.complex64)
+
+    def transform(data: Tensor) -> Tensor:
+        return fft(fft(data * first, -2)[:rows], -1)[:, :columns] * last
+
+    return transform
 
 
 def _turned(displacements: Grid, offset: tuple[float, float], bench: FourF) -> Tensor:

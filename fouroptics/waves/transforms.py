@@ -73,9 +73,9 @@ def phasor(turns: Tensor) -> Tensor:
     return torch.polar(torch.ones_like(turns), 2 * math.pi * (turns % 1))
 
 
-def fft(data: Tensor) -> Tensor:
-    """Sum of ``u exp(-2 pi i ...)`` over the last axis; FFT order."""
-    return torch.fft.fft(data)
+def fft(data: Tensor, dim: int = -1) -> Tensor:
+    """Sum of ``u exp(-2 pi i ...)`` over an axis; FFT order."""
+    return torch.fft.fft(data, dim=dim)
 
 
 def fft2(data: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
@@ -349,7 +349,7 @@ def _transform_axis(data: Tensor, dim: int, line: Line, onto: Line, scale: float
         before, middle, after = factors.split([n, length, m])
         product = torch.fft.fft(data * before, n=length) * middle
         return torch.fft.ifft(product, norm="forward").narrow(-1, 0, m) * after
-    before, after = _ramps(line, onto, length, sign, data.dtype, data.device).split([n, m])
+    before, after = ramps(line, onto, length, sign, data.dtype, data.device).split([n, m])
     transform = torch.fft.fft if sign < 0 else torch.fft.ifft
     norm = "backward" if sign < 0 else "forward"
     out = transform(data * before, n=length, norm=norm)
@@ -382,7 +382,7 @@ def _chirps(
 
 
 @kept(64)
-def _ramps(line: Line, onto: Line, whole: int, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def ramps(line: Line, onto: Line, whole: int, sign: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Phase ramps, before and after, that make an FFT the transform between two centred, shifted lines."""
     (n, d, c), (m, big_d, big_c) = line, onto
     start, begin = c / d - n // 2, big_c / big_d - m // 2
