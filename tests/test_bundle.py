@@ -215,7 +215,9 @@ def test_mirrors_of_version_1_1_are_read(tmp_path: Path) -> None:
     del tree.arrays["/entry/masks/bits"], tree.attributes["/entry/masks/bits"]
     tree.arrays["/entry/masks/gray"] = masks.gray
     tree.arrays["/entry/masks/phase"] = np.full(masks.gray.shape, 7, np.float32)
-    tree.attributes["/entry/masks/gray"] = {"units": "1"} | schema.level_attributes(masks.slm)["/entry/masks/gray"]
+    tree.attributes["/entry/masks/gray"] = {"units": "1"} | schema.level_attributes(masks.slm, False)[
+        "/entry/masks/gray"
+    ]
     tree.attributes["/entry/masks/phase"] = {"units": "rad"}
     tree.attributes["/"]["schema_version"] = "1.1.0"
     tree.attributes["/entry/masks"]["signal"] = "phase"

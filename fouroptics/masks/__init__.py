@@ -29,7 +29,6 @@ imported     masks that slmsuite saved; no torch
 pictures     images for the display of a run; no torch
 runsheet     the folder that a lab script plays; no torch
 captures     the frames that came of it; no torch
-recorder     captures written frame by frame; no torch
 play         the simulated lab
 ===========  =========================================================================
 """

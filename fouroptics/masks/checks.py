@@ -109,7 +109,8 @@ def derived_findings(tree: Tree, parts: dict[str, Any]) -> Iterator[Finding]:
         same = np.allclose(found, wanted, rtol=1e-9, atol=0) if found.dtype.kind == "f" else np.all(found == wanted)
         if not same:
             yield Finding("F-DERIVED", path, remedy)
-    for path, attributes in schema.level_attributes(slm).items():
+    corrected = "/entry/provenance/corrections" in tree.arrays
+    for path, attributes in schema.level_attributes(slm, corrected).items():
         for name, value in attributes.items() if path in tree.arrays else ():
             if tree.attributes[path].get(name) != value:
                 yield Finding("F-DERIVED", f"{path}@{name}", remedy)

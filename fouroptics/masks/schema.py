@@ -179,7 +179,7 @@ def tree(masks: MaskSet, keep_phase: bool = True) -> Tree:
     signal, *others = (path.rpartition("/")[2] for path in frames)
     attributes["/entry/masks"] |= {"signal": signal, "axes": ["index", "y", "." if signal == "bits" else "x"]}
     attributes["/entry/masks"] |= {"auxiliary_signals": others} if others else {}
-    for path, known in level_attributes(masks.slm).items():
+    for path, known in level_attributes(masks.slm, "corrections" in provenance).items():
         attributes.get(path, {}).update(known)
     return Tree(arrays, attributes)
 
@@ -194,9 +194,9 @@ def _frames(masks: MaskSet, keep_phase: bool) -> dict[str, Stack]:
     return phase | {"/entry/masks/gray": masks.gray}
 
 
-def level_attributes(slm: SLMConfig) -> dict[str, dict[str, Any]]:
+def level_attributes(slm: SLMConfig, corrected: bool) -> dict[str, dict[str, Any]]:
     """Return what a file says beside the levels, for programs that read nothing else."""
-    grey = {"bitdepth": slm.bits, "gray_convention": slm.grey, "includes_correction": "corrections" in masks.provenance}
+    grey = {"bitdepth": slm.bits, "gray_convention": slm.grey, "includes_correction": corrected}
     bits = {"bitorder": "big", "width": slm.shape[1], "on_value": 1}
     return {"/entry/masks/gray": grey, "/entry/masks/bits": bits}
 
