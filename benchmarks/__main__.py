@@ -10,6 +10,7 @@ from benchmarks import (
     batch,
     busy,
     compiled,
+    compiling,
     fourf,
     gerchberg_saxton,
     gradient,
@@ -36,6 +37,7 @@ MODULES = (
     busy,
     lens,
     compiled,
+    compiling,
     spectral,
 )
 QUESTIONS = {module.__name__.rpartition(".")[2]: module for module in MODULES}

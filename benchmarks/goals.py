@@ -39,6 +39,7 @@ GOALS = (
     Goal("500 images through 2 masks, in their transforms", "passes", "500 images of 500 x 500, 2 masks", 1.25),
     Goal("forward and backward, N = 1024, in A", "gradient", "N = 1024", 3, 2),
     Goal("Gerchberg-Saxton iteration, N = 1024, in A", "gerchberg_saxton", "N = 1024", 1.8, 1.4),
+    Goal("compiling masks, a step of the search, in A", "compiling", "16 kernels, N = 500", 1.7),
     Goal("chosen convolution, in times of the faster", "spectral", "the worst choice", 1.1),
     Goal("slmsuite over fouroptics, one iteration", "gerchberg_saxton", "N = 1024", 4, None, "slmsuite GS"),
     Goal("extra memory, N = 2048, MB", "memory", "N = 2048, second call", 260, 180),

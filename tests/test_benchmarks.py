@@ -29,6 +29,7 @@ TINY = {
     "busy": {"sizes": (32,), "passes": 1},
     "lens": {"size": 32, "outputs": (8, 16)},
     "spectral": {"sizes": ((1, 2, 8, 2), (5, 3, 8, 2))},
+    "compiling": {"kernels": 1},
     "compiled": {"size": 128, "backend": "eager"},  # the same graph, without a C++ compiler
 }
 

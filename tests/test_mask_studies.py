@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fouroptics.bench.rows import BRIGHT, FULL, rounding_error
 from validation import capacity, encodings
 
 
@@ -21,9 +22,9 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypat
     path = tmp_path / "capacity.csv"
     capacity.add(path, row(some[1], 0))
     capacity.add(path, row(some[0], 1))  # of another seed
-    capacity.main(path, None, 0)
+    capacity.main(path, None, None, 0)
     assert made == [some[0], some[2]]
-    capacity.main(path, tmp_path / "a.png", 0)
+    capacity.main(path, tmp_path / "t.csv", tmp_path / "a.png", 0)
     assert made == [some[0], some[2]]
     assert [(line["light"], line["seed"]) for line in capacity.read(path)] == [
         (str(some[1].light), "0"),
@@ -69,10 +70,9 @@ def test_the_rule_holds_in_the_table_of_the_study():
     within = [
         line
         for line in capacity.read(capacity.RESULT)
-        if float(line["prescribed"]) <= capacity.MOST_PRESCRIBED
-        and float(line["light"]) <= capacity.MOST_LIGHT[line["pixel"]]
+        if float(line["prescribed"]) <= FULL and float(line["light"]) <= BRIGHT[line["pixel"]]
     ]
     assert len(within) > 20
     for line in within:
-        rule = capacity.rounding_error(float(line["prescribed"]), float(line["light"]), int(line["bits"]))
+        rule = rounding_error(float(line["prescribed"]), float(line["light"]), int(line["bits"]))
         assert float(line["error"]) == pytest.approx(rule, rel=0.25)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -193,10 +194,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     save_checkpoint(path, Student(SMALL))
     before = path.read_bytes()
 
-    def full(*_: object) -> int:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, Student(SMALL))
     assert path.read_bytes() == before

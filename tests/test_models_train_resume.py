@@ -202,12 +202,11 @@ def test_a_state_is_written_whole_or_not_at_all(dataset: Dataset, tmp_path: Path
         fit(build(Net, 0), dataset, ALL, objective=stopped(10), seed=0, state=state)
     before = state.read_bytes()
 
-    def interrupted(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:100])
+    def interrupted(partial: Path, path: Path) -> None:
+        assert (partial.name, path.name) == ("s.partial", "s")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(OSError, match="No space left"):
         fit(build(Net, 0), dataset, ALL, seed=0, state=state)
     assert state.read_bytes() == before

@@ -14,5 +14,7 @@ imaging    pupils: dark rings, transfer functions, Strehl ratios, incoherent tar
 pixels     square input pixels, quadrature over a panel pixel
 cases      all of them
 peers      the same propagations through other packages, where they are installed
+encodings  every way to show a Laplacian, side by side: ``python -m validation.encodings``
+capacity   how many kernels one mask carries, and how well: ``python -m validation.capacity``
 =========  ============================================================================================================
 """

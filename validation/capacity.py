@@ -1,6 +1,7 @@
 """The capacity of one frame: how close kernels come, by how many there are, the light they get and the bits.
 
-python -m validation.capacity [-o docs/results/capacity.csv] [--figure docs/_static/capacity.png]
+python -m validation.capacity [-o docs/results/capacity.csv] [--table docs/results/capacity-table.csv]
+    [--figure docs/_static/capacity.png]
 
 Random 9 x 9 kernels for images of 28 x 28 pixels, all in one phase mask of 500 x 500 pixels (fill factor 0.9), compiled
 as by default. One line a point is added to the CSV as soon as it is there; lines that are there already are not made
@@ -23,10 +24,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fouroptics.bench.fourf import FourF
+from fouroptics.bench.rows import BRIGHT, FULL, rounding_error
 from fouroptics.bench.settings import EXAMPLE
 from fouroptics.errors import SamplingWarning
 from fouroptics.masks.compiler import from_kernels
 from fouroptics.masks.maskset import MaskSet
+from models.evaluate import save_rows
 from models.runs import commit
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "capacity.csv"
@@ -112,23 +115,18 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*Point(row["pixel"], int(row["kernels"]), float(row["light"]), int(row["bits"])), int(row["seed"]))
 
 
-# ---- the rule ------------------------------------------------------------------------------------------------------
+# ---- the table and the figure --------------------------------------------------------------------------------------
 
 
-#: Within these limits the search leaves nothing, and the error is that of the levels.
-MOST_PRESCRIBED, MOST_LIGHT = 0.35, {"point": 0.2, "square": 0.1}
-
-
-def rounding_error(share: float, light: float, bits: int) -> float:
-    """Relative error of the response that the levels leave: ``2.8 q / (2^b sqrt(L))``, fitted, for a share q.
-
-    Levels that are rounded one by one leave an error of ``2 pi / (2^b sqrt(12))`` rad a pixel, even over the plane, so
-    ``sqrt(q / L)`` times that in the windows. The search moves most of it out of them; what it leaves goes with q.
-    """
-    return 2.8 * share / (2**bits * math.sqrt(light))
-
-
-# ---- the figure ----------------------------------------------------------------------------------------------------
+def table(rows: Iterable[Mapping[str, str]]) -> list[dict[str, str | int | float]]:
+    """Error in percent at 8 bit, a line a display and number of kernels, a column a fraction of the light."""
+    found: dict[tuple[str, str], dict[str, str | int | float]] = {}
+    for row in rows:
+        if row["bits"] == "8":
+            head = {"pixel": row["pixel"], "kernels": row["kernels"], "q (%)": round(100 * float(row["prescribed"]), 1)}
+            line = found.setdefault((row["pixel"], row["kernels"]), head)
+            line[f"{float(row['light']):.0%} of the light"] = round(100 * float(row["error"]), 2)
+    return list(found.values())
 
 
 def figure(rows: Iterable[Mapping[str, str]]) -> Figure:
@@ -136,8 +134,8 @@ def figure(rows: Iterable[Mapping[str, str]]) -> Figure:
     rows = list(rows)
     drawing = Figure(figsize=(11, 3.7), layout="constrained")
     axes: Any = drawing.subplots(1, 3, sharey=True)
-    for ax, letter, pixel in zip(axes, "ab", MOST_LIGHT, strict=False):
-        _against_light(ax, [row for row in rows if row["pixel"] == pixel and row["bits"] == "8"], MOST_LIGHT[pixel])
+    for ax, letter, pixel in zip(axes, "ab", BRIGHT, strict=False):
+        _against_light(ax, [row for row in rows if row["pixel"] == pixel and row["bits"] == "8"], BRIGHT[pixel])
         ax.set(title=f"({letter}) {pixel} pixels, 8 bit", xlabel="light in the taps (%)")
     _against_bits(axes[2], [row for row in rows if row["pixel"] == "point" and row["kernels"] in ("16", "64")])
     axes[2].set(title="(c) point pixels", xlabel="bits of the panel", xticks=sorted({*BITS, 8}))
@@ -154,7 +152,7 @@ def _against_light(ax: Axes, rows: list[Mapping[str, str]], most: float) -> None
         light = np.array([float(row["light"]) for row in mine])
         ax.plot(100 * light, [100 * float(row["error"]) for row in mine], "o-", color=f"C{i}", ms=4, label=str(count))
         share = float(mine[0]["prescribed"]) if mine else 1.0
-        if share <= MOST_PRESCRIBED:
+        if share <= FULL:
             within = np.geomspace(min(LIGHT), most, 20)
             ax.plot(100 * within, [100 * rounding_error(share, part, 8) for part in within], "k:", lw=1)
 
@@ -171,6 +169,7 @@ def _against_bits(ax: Axes, rows: list[Mapping[str, str]]) -> None:
 
 def main(
     output: Annotated[Path, typer.Option("-o", help="The table.")] = RESULT,
+    short: Annotated[Path | None, typer.Option("--table", help="A short one for the page.")] = None,
     picture: Annotated[Path | None, typer.Option("--figure", help="A PNG of the table.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the kernels and of the search.")] = 0,
 ) -> None:
@@ -183,6 +182,8 @@ def main(
         row = measure(point, seed)
         add(output, row)
         print(", ".join(f"{name} {row[name]}" for name in list(row)[:10]), flush=True)
+    if short is not None:
+        save_rows(short, table(read(output)))
     if picture is not None:
         figure(read(output)).savefig(picture, dpi=150)
 

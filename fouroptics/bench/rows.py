@@ -17,8 +17,7 @@ Verdict = Literal["ok", "note", "no"]
 PHASE = 5e-3  #: rad by which the light of a lens may differ from that of an ideal one
 PIXELS = 0.1  #: image pixels that a place may be off
 LEAST = 0.99  #: light that should be left at the edge of a window
-FULL, BRIGHT = 0.35, {"point": 0.2, "square": 0.1}  #: of the plane prescribed, of the light asked for: `capacity`
-ROUNDING = 2.8  #: see `expected_error`
+FULL, BRIGHT = 0.35, {"point": 0.2, "square": 0.1}  #: of the plane, and of the light: see `rounding_error`
 SLOPE = 0.2  #: to which light counts as paraxial
 
 
@@ -161,7 +160,8 @@ def capacity(config: FourFConfig, place: Geometry, kernels: int, light: float) -
     if windows == 0 or config.panel.modulation != "phase":
         return
     shown, most = min(kernels, windows), BRIGHT[config.input.pixel]
-    part, error = place.prescribed(shown), expected_error(config, place, shown, light)
+    part = place.prescribed(shown)
+    error = rounding_error(part, light, config.panel.bits)
     yield Row(
         "kernels in a frame",
         f"{kernels}: {part:.0%} of the plane prescribed, {light:.3g} of the light; error about {error:.2%}",
@@ -173,14 +173,15 @@ def capacity(config: FourFConfig, place: Geometry, kernels: int, light: float) -
     )
 
 
-def expected_error(config: FourFConfig, place: Geometry, kernels: int, light: float) -> float:
-    """Relative error of the response of a tiled phase mask, ``c q / (2^b sqrt(L))``: what rounding to levels leaves.
+def rounding_error(share: float, light: float, bits: int) -> float:
+    """Relative error of the response of a tiled phase mask that its levels leave: ``2.8 q / (2^b sqrt(L))``.
 
-    q is the fraction of the plane that is prescribed, L that of the light in the taps, b the bits; c is fitted to the
-    measurements of ``validation.capacity``. Holds as long as the search itself leaves nothing: q up to `FULL` and L up
-    to `BRIGHT`.
+    q is the share of the plane that is prescribed, L that of the light in the taps, b the bits. Levels that are rounded
+    one by one leave ``2 pi / (2^b sqrt(12))`` rad a pixel, even over the plane, so ``sqrt(q / L)`` times that in the
+    windows; the search moves most of it out of them, and what it leaves goes with q. Fitted to ``validation.capacity``;
+    holds as long as the search itself leaves nothing: q up to `FULL` and L up to `BRIGHT`.
     """
-    return ROUNDING * place.prescribed(kernels) / (2**config.panel.bits * math.sqrt(light))
+    return 2.8 * share / (2**bits * math.sqrt(light))
 
 
 def image(config: FourFConfig, places: list[Geometry]) -> Iterator[Row]:

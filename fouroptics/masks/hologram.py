@@ -146,7 +146,7 @@ def spots(
     Examples
     --------
     >>> import fouroptics as fo
-    >>> fo.masks.hologram.spots([(0.1, 0.2), (0.1, -0.2), (-0.15, 0.0)], (256, 256)).efficiency > 0.85
+    >>> fo.masks.hologram.spots([(0.1, 0.2), (0.1, -0.2), (-0.15, 0.0)], (256, 256)).uniformity > 0.999
     True
     """
     shape = panel.fourier_grid.shape if isinstance(panel, FourF) else Grid(panel, 1.0).shape

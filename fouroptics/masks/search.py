@@ -118,14 +118,13 @@ def settle(
     assert problem.nearest is not None
     x, order = start.clone().requires_grad_(), torch.randperm(start.numel(), generator=generator)
     adam = torch.optim.Adam([x], lr=0.2 * problem.step, betas=(0.9, 0.99), fused=True)
-    fixed, done = torch.zeros_like(start, dtype=torch.bool), 0
+    free, done = torch.ones_like(start), 0
     for step in range(1, steps + 1):
-        before = x.detach().clone()
-        _descend(adam, x, respond, wanted, step - 1, tell)
-        x.data.copy_(torch.where(fixed, before, x.data))
-        next_ones = order[done : (done := round(len(order) * (1 - (1 - step / steps) ** 2)))]
-        x.data.view(-1)[next_ones] = problem.nearest(x.data.view(-1)[next_ones])
-        fixed.view(-1)[next_ones] = True
+        _descend(adam, x, respond, wanted, step - 1, tell, free)
+        fixed = order[done : (done := round(len(order) * (1 - (1 - step / steps) ** 2)))]
+        x.data.view(-1)[fixed] = problem.nearest(x.data.view(-1)[fixed])
+        free.view(-1)[fixed] = 0
+        adam.state[x]["exp_avg"].view(-1)[fixed] = 0  # without momentum and gradient they stay
     return x.detach()
 
 
@@ -159,11 +158,14 @@ def _descend(
     wanted: Tensor,
     step: int,
     tell: Callable[[int, float], None] | None,
+    free: Tensor | None = None,
 ) -> None:
     adam.zero_grad()
     miss = respond(x) - wanted
     loss = miss.real.square().sum() + miss.imag.square().sum()
     loss.backward()
+    if free is not None and x.grad is not None:
+        x.grad *= free
     adam.step()
     if tell is not None:
         tell(step + 1, math.sqrt(float(loss.detach()) / float(wanted.abs().square().sum())))

@@ -139,7 +139,7 @@ def _onto(plane: Grid, box: Grid, scale: float, before: Tensor, after: Tensor) -
     last = (after * y[1][:, None] * x[1]).to(torch.complex64)
 
     def transform(data: Tensor) -> Tensor:
-        return fft(fft(data * first, -2)[:rows], -1)[:, :columns] * last
+        return fft(fft(data * first)[:, :columns], -2)[:rows] * last
 
     return transform
 
