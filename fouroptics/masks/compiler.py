@@ -133,7 +133,8 @@ def from_kernels(
         kernels_table = table(rows, plan, bench, PanelFrames(gray, bench.config.panel))
         account.say("readout", _said_of_readout(plan, bench))
     _warn_if_large(kernels_table.error, light)
-    origin = {"program": "fouroptics", "seed": seed, "light": light or "default", "bench": bench.config.to_toml()}
+    origin: dict[str, Any] = {"program": "fouroptics", "seed": seed, "bench": bench.config.to_toml()}
+    origin |= {} if light is None else {"light": light}
     return MaskSet(
         phase=phase if slm.modulation in ("phase", "coupled") else None,
         gray=gray,
