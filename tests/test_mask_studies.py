@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fouroptics.bench.rows import BRIGHT, FULL, rounding_error
+from fouroptics.bench.capacity import BRIGHT, FULL, rounding_error
 from validation import capacity, encodings
 
 

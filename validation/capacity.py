@@ -23,8 +23,8 @@ import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fouroptics.bench.capacity import BRIGHT, FULL, rounding_error
 from fouroptics.bench.fourf import FourF
-from fouroptics.bench.rows import BRIGHT, FULL, rounding_error
 from fouroptics.bench.settings import EXAMPLE
 from fouroptics.errors import SamplingWarning
 from fouroptics.masks.compiler import from_kernels

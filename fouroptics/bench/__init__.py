@@ -22,6 +22,7 @@ fourf        FourF: the 4f bench from its file, in both models
 readout      frames, and the numbers that a network wants
 geometry     bands, orders, windows: what the lengths of a bench make
 rows         what a bench has against what it needs, quantity by quantity
+capacity     what one frame carries, beside the orders of the panel
 budget       light, exposure, signal to noise
 check        all of that as a table, light and time included
 schedule     frames and seconds of a run

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fouroptics.bench import budget, rows
+from fouroptics.bench import budget, capacity, rows
 from fouroptics.bench.geometry import focal_lengths, geometry
 from fouroptics.bench.rows import Row, columns, else_no, else_note
 from fouroptics.bench.schedule import durations, flicker
@@ -86,8 +86,8 @@ def check(config: FourFConfig, *, taps: int = 9, light: float = 0.08, kernels: i
     places = [geometry(config, line, taps) for line in lines if min(focal_lengths(config, line)) > 0]
     parts = (
         rows.lattice(config, places, taps),
-        rows.orders(places[0]),
-        rows.capacity(config, places[0], kernels, light),
+        capacity.orders(places[0]),
+        capacity.capacity(config, places[0], kernels, light),
         rows.image(config, places),
         rows.lenses(config, places, [line for line in lines if min(focal_lengths(config, line)) <= 0]),
         rows.panel(config, places),

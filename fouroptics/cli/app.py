@@ -1,9 +1,11 @@
 """The application: how errors are told, and the options, the tables and the files that commands share."""
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,3 +120,14 @@ def write_sheet(path: Path, count: int, draw: Callable[[int, Any], Any]) -> None
 
     shown = min(count, SHEET)
     write(path, sheet(shown, draw), f" with the first {shown} of {count}" if shown < count else "")
+
+
+def tell(path: Path, findings: Sequence[Any], as_json: bool) -> None:
+    """Print findings, one a line or as JSON, and end with the exit code 1 if one is an error."""
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.severity} {finding}")
+        typer.echo(f"{path}: {len(findings)} findings" if findings else f"{path}: good")
+    raise typer.Exit(int(any(finding.severity == "error" for finding in findings)))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from fouroptics.cli.app import (
     picture_file,
     print_table,
     progress_bar,
+    tell,
     write,
 )
 from fouroptics.units import show
@@ -49,13 +49,7 @@ def verify(path: MaskFile, as_json: Json = False) -> None:
 
     with progress_bar("checking") as progress:
         findings = bundle.verify(path, progress=progress)
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            typer.echo(f"{finding.severity} {finding}")
-        typer.echo(f"{path}: {len(findings)} findings" if findings else f"{path}: good")
-    raise typer.Exit(int(any(finding.severity == "error" for finding in findings)))
+    tell(path, findings, as_json)
 
 
 @mask_app.command()

@@ -1,14 +1,12 @@
 """Commands about runs on the bench: ``masks run-sheet | play | captures``."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from fouroptics.cli.app import BenchFile, Folder, Json, MaskFile, Output, Seed, in_folder, mask_app
+from fouroptics.cli.app import BenchFile, Folder, Json, MaskFile, Output, Seed, in_folder, mask_app, tell
 from fouroptics.cli.bench import Order
 from fouroptics.errors import BundleError
 from fouroptics.units import parse, show
@@ -94,10 +92,4 @@ def captures(
     from fouroptics.masks import captures, runsheet
 
     findings = captures.verify(path, None if masks_file is None else runsheet.fingerprint(masks_file))
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            typer.echo(f"{finding.severity} {finding}")
-        typer.echo(f"{path}: {len(findings)} findings" if findings else f"{path}: good")
-    raise typer.Exit(int(any(finding.severity == "error" for finding in findings)))
+    tell(path, findings, as_json)
