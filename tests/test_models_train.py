@@ -216,7 +216,7 @@ def test_run_folder(few: Dataset, tmp_path: Path):
     assert RecipeConfig.model_validate(run["recipe"]) == recipe
     assert (run["seed"], run["dataset"], run["electronic_macs"]) == (3, "few", 4 * 49 * 8 + 80)
     assert run["validation"]["distilled"] == accuracy(load_student(folder / "model.pt"), few.validation)
-    assert run["versions"]["torch"] == torch.__version__
+    assert run["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]  # a wheel need not name its build
     assert (run["machine"]["threads"], run["machine"]["processes"]) == (torch.get_num_threads(), 1)
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     with np.load(folder / "kernels.npz", allow_pickle=False) as arrays:

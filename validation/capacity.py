@@ -1,6 +1,6 @@
 """The capacity of one frame: how close kernels come, by how many there are, the light they get and the bits.
 
-python -m validation.capacity [-o docs/results/capacity.csv] [--table docs/results/capacity-table.csv]
+python -m validation.capacity [-o docs/results/capacity.csv] [--table docs/results/capacity_errors.csv]
     [--figure docs/_static/capacity.png]
 
 Random 9 x 9 kernels for images of 28 x 28 pixels, all in one phase mask of 500 x 500 pixels (fill factor 0.9), compiled
