@@ -16,6 +16,7 @@ binary             binary       the same, with mirrors that are on or off
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from fouroptics.errors import GeometryError
 from fouroptics.masks.search import Problem as Problem
-from fouroptics.masks.search import Progress, Respond, search, settle, wave
+from fouroptics.masks.search import Progress, Respond, search, settle
 
 LIGHT = 0.08  #: of the light on the panel that a phase puts into the taps, if nothing is asked for
 
@@ -189,7 +190,7 @@ def _takes(problem: Problem, name: str, kinds: tuple[str, ...]) -> None:
 
 
 def _of_phase(problem: Problem) -> Respond:
-    return lambda phase: problem.respond(wave(phase))
+    return lambda phase: problem.respond(torch.polar(torch.ones_like(phase), phase))
 
 
 def _of_amplitude(problem: Problem) -> Respond:
@@ -211,18 +212,20 @@ def _searched(
     wanted, rounding = problem.wanted(problem.light or light), rounding if problem.nearest is not None else 0
     limits = None if problem.modulation in ("phase", "coupled") else (0.0, 1.0)
 
-    def tell(step: int, error: float) -> None:
-        if progress is not None:
-            progress(step, steps + rounding, error)
-
-    through = problem.through_panel or respond
+    through, total = problem.through_panel or respond, steps + rounding
     first = respond if problem.crosstalk else through  # blur takes time, so it comes last
-    found = search(first, wanted, start, steps=steps, rate=rate, limits=limits, tell=tell)
+    found = search(first, wanted, start, steps=steps, rate=rate, limits=limits, tell=_counted(progress, 0, total))
     if rounding == 0:
         return found
     if problem.crosstalk:  # far more is lost by it than by rounding, and fixed pixels could not make up for it
-        return search(through, wanted, found, steps=rounding, rate=rate, limits=limits)
-    return settle(problem, through, wanted, found, rounding, generator, tell=lambda i, error: tell(steps + i, error))
+        return search(
+            through, wanted, found, steps=rounding, rate=rate, limits=limits, tell=_counted(progress, steps, total)
+        )
+    return settle(problem, through, wanted, found, rounding, generator, tell=_counted(progress, steps, total))
+
+
+def _counted(progress: Progress | None, done: int, total: int) -> Callable[[int, float], None] | None:
+    return None if progress is None else lambda step, error: progress(done + step, total, error)
 
 
 def _adjoint(respond: Respond, wave: Tensor, wanted: Tensor) -> tuple[float, Tensor]:

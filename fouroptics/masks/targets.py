@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,8 @@ from fouroptics.devices import panel
 from fouroptics.devices.slm import SLM
 from fouroptics.light.grid import Grid
 from fouroptics.light.sources import axes
-from fouroptics.masks.search import Problem, Respond, wave
-from fouroptics.waves.transforms import fft, fourier, ramps, way
+from fouroptics.masks.search import Problem, Respond
+from fouroptics.waves.transforms import fft, fourier, ifft, ramps, way
 
 
 def windows(weights: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -96,7 +97,7 @@ def _responses(box: Grid, prescribed: Tensor, bench: FourF) -> tuple[Respond, Re
     scale, plane, slm = bench.wavelength * bench.config.lens1.focal_length, bench.fourier_grid, bench.slm
     spectrum = bench.pixel_spectrum()
     unit = prescribed / (bench.config.band * spectrum.square().sum().sqrt())
-    to_box = _onto(plane, box, scale, spectrum, _envelope(box, bench) * unit)
+    to_box, of_phases = _onto(plane, box, scale, spectrum, _envelope(box, bench) * unit)
     y, x = (axis.abs() < box.spacing[0] / 2 for axis in axes(box))
     still: Tensor | float = 0.0
     if bool((prescribed & y & x).any()):
@@ -112,7 +113,7 @@ def _responses(box: Grid, prescribed: Tensor, bench: FourF) -> tuple[Respond, Re
 
     def through_panel(addressed: Tensor) -> Tensor:
         if plain:
-            return respond(wave(addressed))
+            return of_phases(addressed) + still
         if sheet.crosstalk:  # the fly-backs count
             addressed = lowest + (addressed - lowest) % panel.TURN
         return respond(slm.light(addressed).to(torch.complex64))
@@ -120,28 +121,59 @@ def _responses(box: Grid, prescribed: Tensor, bench: FourF) -> tuple[Respond, Re
     return respond, through_panel
 
 
-def _onto(plane: Grid, box: Grid, scale: float, before: Tensor, after: Tensor) -> Respond:
-    """`fourier` between two real factors, in single precision, made for many calls.
+def _onto(plane: Grid, box: Grid, scale: float, before: Tensor, after: Tensor) -> tuple[Respond, Respond]:
+    """`fourier` of data, and of ``exp(i phase)``, between two real factors, in single precision, made for many calls.
 
-    Where both axes are FFTs, their phase ramps are in the factors, and rows that are not wanted are not transformed.
+    Where both axes are FFTs, their phase ramps are in the factors, and what is not wanted is not transformed.
     """
     lines = [(g.shape[i], g.spacing[i], g.center[i]) for g in (plane, box) for i in (0, 1)]
     ways = [way(lines[i], lines[i + 2], scale) for i in (0, 1)]
-    if any(name != "fft" or length != lines[i][0] or length < lines[i + 2][0] for i, (name, length) in enumerate(ways)):
+    if any(ways[i] != ("fft", plane.shape[i]) or box.shape[i] > plane.shape[i] for i in (0, 1)):
         first, last = before.to(torch.complex64), after.to(torch.complex64)
-        return lambda data: fourier(data * first, plane, box, scale) * last
-    (rows, columns), device = box.shape, before.device
+
+        def general(data: Tensor) -> Tensor:
+            return fourier(data * first, plane, box, scale) * last
+
+        return general, lambda phase: general(torch.polar(torch.ones_like(phase), phase))
     y, x = (
-        ramps(lines[i], lines[i + 2], ways[i][1], -1, torch.complex128, device).split([plane.shape[i], box.shape[i]])
+        ramps(lines[i], lines[i + 2], plane.shape[i], -1, torch.complex128, before.device).split(
+            [plane.shape[i], box.shape[i]]
+        )
         for i in (0, 1)
     )
     first = (before * y[0][:, None] * x[0]).to(torch.complex64)
     last = (after * y[1][:, None] * x[1]).to(torch.complex64)
+    back = first.conj().resolve_conj(), last.conj().resolve_conj()
 
-    def transform(data: Tensor) -> Tensor:
-        return fft(fft(data * first)[:, :columns], -2)[:rows] * last
+    def of_phases(phase: Tensor) -> Tensor:
+        found: Any = _OfPhases.apply(phase, first, last, *back)
+        return found
 
-    return transform
+    return lambda data: _folded(data * first, last), of_phases
+
+
+def _folded(data: Tensor, last: Tensor) -> Tensor:
+    rows, columns = last.shape
+    return fft(fft(data)[:, :columns], -2)[:rows] * last
+
+
+class _OfPhases(torch.autograd.Function):
+    """`_folded` of ``exp(i phase)`` with its adjoint written out, in half the time that both take piece by piece."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor, first: Tensor, last: Tensor, *back: Tensor) -> Tensor:
+        """Keep both parts of the light."""
+        cosine, sine = phase.cos(), phase.sin()
+        ctx.save_for_backward(cosine, sine, *back)
+        return _folded(torch.complex(cosine, sine).mul_(first), last)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None, None]:
+        """Im(conj(exp(i phase)) A^H g)."""
+        cosine, sine, first, last = ctx.saved_tensors
+        rows, columns = first.shape
+        light = ifft(ifft(grad_outputs[0] * last, rows, -2), columns).mul_(first)
+        return (cosine * light.imag).addcmul_(sine, light.real, value=-1), None, None, None, None
 
 
 def _turned(displacements: Grid, offset: tuple[float, float], bench: FourF) -> Tensor:

@@ -78,6 +78,11 @@ def fft(data: Tensor, dim: int = -1) -> Tensor:
     return torch.fft.fft(data, dim=dim)
 
 
+def ifft(data: Tensor, length: int, dim: int = -1) -> Tensor:
+    """Sum of ``u exp(+2 pi i ...)`` over an axis, zero-padded behind to `length`, without a factor; FFT order."""
+    return torch.fft.ifft(data, length, dim, norm="forward")
+
+
 def fft2(data: Tensor, shape: tuple[int, int] | None = None) -> Tensor:
     """Sum of ``u exp(-2 pi i ...)`` over the last two axes, zero-padded behind to `shape`; FFT order."""
     return torch.fft.fft2(data, s=shape)
