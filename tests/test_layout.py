@@ -55,6 +55,8 @@ def test_more_frames_hold_more(example_bench):
     layout = tiled(50, 9, example_bench, frames=2)
     assert layout.mask == (0,) * 25 + (1,) * 25
     assert layout.tiles[:25] == layout.tiles[25:]
+    with pytest.raises(fo.GeometryError, match="frames = 0"):
+        tiled(50, 9, example_bench, frames=0)
 
 
 def test_on_axis_warns_where_there_is_undiffracted_light(small_bench):

@@ -26,6 +26,7 @@ from fouroptics.masks.encoding import Encoding
 from fouroptics.masks.layout import Layout, tiled
 from fouroptics.masks.maskset import MaskSet
 from fouroptics.masks.measure import instrument, lit, photons_of_lines, table
+from fouroptics.masks.phases import wrapped
 from fouroptics.masks.search import Problem, Progress
 from fouroptics.masks.signs import Rows, Signs, signed
 from fouroptics.masks.targets import problem
@@ -282,7 +283,8 @@ def _lights(weights: Tensor, plan: Layout, bench: FourF, light: float | None) ->
         energy = weights[[i for i, at in enumerate(plan.mask) if at == mask]].abs().square().sum()
         whole = line.pixel_spectrum().square().sum() / line.config.band**2
         wanted.append(float(energy / (photons * whole)))
-    most = light or (encodings.LIGHT if bench.slm.config.modulation in ("phase", "coupled") else 0.02)
+    dim = 0.02  # amplitudes: their holograms differ from line to line, so none can choose for itself
+    most = light or (encodings.LIGHT if bench.slm.config.modulation in ("phase", "coupled") else dim)
     return [most * each / max(wanted) for each in wanted]
 
 
@@ -309,8 +311,7 @@ def _on_panel(addressed: Tensor, bench: FourF, slm: panel.SLMConfig) -> tuple[np
     if slm.modulation in ("amplitude", "binary"):
         bench.crop(frame)[...] = addressed.numpy()
         return frame, panel.levels_for(slm, frame).astype(np.uint8 if slm.bits <= 8 else np.uint16)
-    wrapped = np.mod(addressed.double().numpy(), 2 * np.pi).astype(np.float32)
-    bench.crop(frame)[...] = np.where(wrapped >= np.float32(2 * np.pi), 0, wrapped)
+    bench.crop(frame)[...] = wrapped(addressed.numpy())
     gray = panel.mask_levels(bench.slm.config, frame)
     same = bench.slm.config.stroke == slm.stroke and bench.slm.config.table == slm.table
     return (frame if same else panel.shown_phase(slm, gray)), gray

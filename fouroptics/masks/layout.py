@@ -71,9 +71,11 @@ def tiled(count: int, size: int, bench: FourF, channels: int = 1, *, guard: int 
     SamplingError
         If the windows do not fit; the message says how many do.
     GeometryError
-        If there are several channels.
+        If there are several channels, or no frames.
     """
     _one_channel("tiled", channels)
+    if frames < 1:
+        raise GeometryError(f"frames = {frames}: give 1 at least")
     place = geometry(bench.config, taps=size)
     apart = step(place.shape, size, guard)
     each, places = math.ceil(count / frames), lattice(place.reach, apart, _off(place.shape, guard))
